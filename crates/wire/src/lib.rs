@@ -1,0 +1,28 @@
+//! The types of every boundary of Taskscope, in the order in which data flows through it: events that workers
+//! report, records that the store keeps, frames that browsers get live.
+//!
+//! Nothing here knows how data is stored, sent or drawn, so that clients, the server and the browser share it.
+
+mod clean;
+mod event;
+mod json;
+mod live;
+mod metrics;
+mod native;
+mod record;
+mod status;
+mod task_types;
+pub mod taskiq;
+pub mod time;
+
+pub use clean::{MAX_DEPTH, clean};
+pub use event::{Attribution, EventKind, Finish, Source, TaskEvent, limits};
+pub use json::Json;
+pub use live::{LiveData, LiveEvent, LiveMessage, Position, Previous, ServerState};
+pub use metrics::{Metrics, TaskMetrics, TrendPoint, time_window};
+pub use native::{BatchItem, BatchOutcome, NativeEvent, NativeKind};
+pub use record::{
+    AttemptSummary, ErrorBody, Execution, HistoryPage, HistoryQuery, InvalidQuery, MissedEvents, page_size,
+};
+pub use status::{ParseStatusError, TaskStatus};
+pub use task_types::{REGISTERED_TASK_TYPES, UNKNOWN_TASK_NAME};

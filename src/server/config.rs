@@ -1,0 +1,185 @@
+//! The configuration: `Leptos.toml`, then environment, then flags.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail, ensure};
+use clap::Args;
+use leptos::{config::LeptosOptions, prelude::get_configuration};
+use serde::Deserialize;
+
+/// What can be set. In `Leptos.toml` the same names stand in a table `[taskscope]`, without the prefix and in lower case.
+#[derive(Debug, Clone, Default, Args, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// The Postgres server; without it Taskscope runs a private one in its data directory.
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    database_url: Option<String>,
+    /// Address and port to serve on [default: 127.0.0.1:3000].
+    #[arg(long, env = "TASKSCOPE_ADDR", value_name = "ADDRESS:PORT")]
+    addr: Option<String>,
+    /// Where the spool and the private database live [default: $XDG_DATA_HOME/taskscope, as root /var/lib/taskscope].
+    #[arg(long, env = "TASKSCOPE_DATA_DIR", value_name = "DIRECTORY")]
+    data_dir: Option<PathBuf>,
+    /// Days that executions are kept [default: 30].
+    #[arg(long, env = "TASK_LOG_RETENTION_DAYS", value_name = "DAYS")]
+    #[serde(alias = "task_log_retention_days")]
+    retention_days: Option<u32>,
+    /// What clients must send in `access-token` or as a bearer token to report events; on loopback none is needed.
+    #[arg(long, env = "TASKSCOPE_INGEST_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    ingest_token: Option<String>,
+    /// Megabytes of events that may wait for the database [default: 2048].
+    #[arg(long, env = "TASKSCOPE_SPOOL_LIMIT_MB", value_name = "MB")]
+    spool_limit_mb: Option<u64>,
+}
+
+/// The configuration, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The Postgres server, or none for the embedded one.
+    pub database_url: Option<String>,
+    /// Where to serve.
+    pub addr: SocketAddr,
+    /// Where the spool and the embedded database live.
+    pub data_dir: PathBuf,
+    /// Days that executions are kept.
+    pub retention_days: u32,
+    /// What clients must present to report events.
+    pub ingest_token: Option<String>,
+    /// Bytes of events that may wait for the database.
+    pub spool_limit_bytes: u64,
+    /// What Leptos needs to find the site.
+    pub leptos: LeptosOptions,
+}
+
+impl Config {
+    /// Puts the layers together and checks every value.
+    ///
+    /// # Errors
+    /// A sentence that names the setting and what is allowed.
+    pub fn load(flags_and_env: Settings) -> anyhow::Result<Self> {
+        let file = find_file();
+        let from_file = file.as_deref().map(read_file).transpose()?.unwrap_or_default();
+        let addr = flags_and_env.addr.or(from_file.addr).unwrap_or_else(|| "127.0.0.1:3000".to_owned());
+        let addr: SocketAddr =
+            addr.parse().with_context(|| format!("TASKSCOPE_ADDR must be an address and a port such as 127.0.0.1:3000, not {addr:?}"))?;
+        refuse_strangers(addr.ip())?;
+        let retention_days = flags_and_env.retention_days.or(from_file.retention_days).unwrap_or(30);
+        ensure!((1..=3650).contains(&retention_days), "TASK_LOG_RETENTION_DAYS must be 1 to 3650, not {retention_days}");
+        let spool_limit_mb = flags_and_env.spool_limit_mb.or(from_file.spool_limit_mb).unwrap_or(2048);
+        ensure!(spool_limit_mb > 0, "TASKSCOPE_SPOOL_LIMIT_MB must be 1 or more");
+        Ok(Self {
+            database_url: flags_and_env.database_url.or(from_file.database_url).filter(|url| !url.is_empty()),
+            addr,
+            data_dir: match flags_and_env.data_dir.or(from_file.data_dir) {
+                Some(directory) => std::path::absolute(directory).context("TASKSCOPE_DATA_DIR is no path")?,
+                None => default_data_dir()?,
+            },
+            retention_days,
+            ingest_token: flags_and_env.ingest_token.or(from_file.ingest_token).filter(|token| !token.is_empty()),
+            spool_limit_bytes: spool_limit_mb.saturating_mul(1024 * 1024),
+            leptos: leptos_options(file.as_deref(), addr)?,
+        })
+    }
+}
+
+/// Login doesn't exist yet, so nobody but this machine may reach the server.
+fn refuse_strangers(address: IpAddr) -> anyhow::Result<()> {
+    if !address.is_loopback() {
+        bail!(
+            "TASKSCOPE_ADDR {address} can be reached from other machines, and this version has no login yet: use a loopback address such as \
+             127.0.0.1, with a proxy that authenticates in front of it"
+        );
+    }
+    Ok(())
+}
+
+/// `Leptos.toml` named by `LEPTOS_CONFIG`, in the working directory, or above the program.
+fn find_file() -> Option<PathBuf> {
+    if let Some(path) = std::env::var_os("LEPTOS_CONFIG") {
+        return Some(path.into());
+    }
+    let program = std::env::current_exe().ok();
+    let beside = program.iter().flat_map(|program| program.ancestors().skip(1).take(3));
+    std::iter::once(Path::new(".")).chain(beside).map(|directory| directory.join("Leptos.toml")).find(|path| path.is_file())
+}
+
+fn read_file(path: &Path) -> anyhow::Result<Settings> {
+    #[derive(Deserialize)]
+    struct File {
+        #[serde(default)]
+        taskscope: Settings,
+    }
+    let text = std::fs::read_to_string(path).with_context(|| format!("{} can't be read", path.display()))?;
+    let file: File = toml::from_str(&text).with_context(|| format!("{} is wrong", path.display()))?;
+    Ok(file.taskscope)
+}
+
+fn leptos_options(file: Option<&Path>, addr: SocketAddr) -> anyhow::Result<LeptosOptions> {
+    let text = file.map(|path| path.to_string_lossy().into_owned());
+    let mut options = get_configuration(text.as_deref()).context("the Leptos configuration is wrong")?.leptos_options;
+    options.site_addr = addr;
+    // A relative site root is meant from the file that names it.
+    if let Some(directory) = file.and_then(Path::parent).filter(|_| Path::new(&*options.site_root).is_relative()) {
+        options.site_root = directory.join(&*options.site_root).to_string_lossy().into_owned().into();
+    }
+    Ok(options)
+}
+
+fn default_data_dir() -> anyhow::Result<PathBuf> {
+    if nix::unistd::geteuid().is_root() {
+        return Ok("/var/lib/taskscope".into());
+    }
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"));
+    let base = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute()).or_else(home);
+    Ok(base.context("neither XDG_DATA_HOME nor HOME is set: say with TASKSCOPE_DATA_DIR where data may live")?.join("taskscope"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> Settings {
+        Settings { data_dir: Some("/tmp/x".into()), ..Settings::default() }
+    }
+
+    #[test]
+    fn defaults_serve_loopback() {
+        let config = Config::load(settings()).unwrap();
+        assert_eq!(config.addr.to_string(), "127.0.0.1:3000");
+        assert_eq!(config.retention_days, 30);
+    }
+
+    #[test]
+    fn wrong_values_are_sentences() {
+        let cases = [
+            (Settings { addr: Some("localhost".to_owned()), ..settings() }, "TASKSCOPE_ADDR"),
+            (Settings { addr: Some("0.0.0.0:3000".to_owned()), ..settings() }, "login"),
+            (Settings { retention_days: Some(0), ..settings() }, "TASK_LOG_RETENTION_DAYS"),
+            (Settings { spool_limit_mb: Some(0), ..settings() }, "TASKSCOPE_SPOOL_LIMIT_MB"),
+        ];
+        for (settings, word) in cases {
+            assert!(Config::load(settings).unwrap_err().to_string().contains(word), "{word}");
+        }
+    }
+
+    /// `cargo leptos` reads the table in Cargo.toml, the server reads Leptos.toml: they must say the same.
+    #[test]
+    fn leptos_toml_agrees_with_cargo_toml() {
+        let table = |text: &str, path: &[&str]| {
+            let mut value: toml::Value = toml::from_str(text).unwrap();
+            for key in path {
+                value = value.get(key).unwrap_or_else(|| panic!("no {key}")).clone();
+            }
+            value
+        };
+        let path = ["package", "metadata", "leptos"];
+        let cargo = table(include_str!("../../Cargo.toml"), &path);
+        let leptos = table(include_str!("../../Leptos.toml"), &path);
+        for key in ["output-name", "site-root", "site-pkg-dir", "hash-files", "hash-file", "env"] {
+            assert_eq!(cargo.get(key), leptos.get(key), "{key}");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Answers that are errors: a sentence for the caller; an internal cause goes to the log under an id that the caller gets.
+
+use std::{
+    any::Any,
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header::RETRY_AFTER},
+    response::{IntoResponse, Response},
+};
+use taskscope_wire::{ErrorBody, InvalidQuery};
+
+use crate::{
+    error::AppError,
+    server::{recorder::SpoolError, store::StoreError},
+};
+
+/// Seconds after which a caller that was refused for load should come again.
+const RETRY_AFTER_SECONDS: &str = "1";
+
+/// Why a request was not done. Nothing of it was done then.
+#[derive(Debug)]
+pub(super) enum ApiError {
+    /// A parameter or the body is wrong: the sentence names it.
+    Invalid(String),
+    /// The token is missing or wrong.
+    Unauthorized,
+    /// A page of another site asked.
+    CrossSite,
+    /// There is no such thing.
+    NotFound(String),
+    /// The body is too large.
+    TooLarge(String),
+    /// The body is of another type.
+    UnsupportedType(&'static str),
+    /// It can't be done now; later it can.
+    Unavailable(String),
+    /// The server failed.
+    Internal(String),
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (status, error) = match self {
+            Self::Invalid(error) => (StatusCode::BAD_REQUEST, error),
+            Self::Unauthorized => (
+                StatusCode::UNAUTHORIZED,
+                "the ingest token is missing or wrong: send it in the header access-token, or as a bearer token".to_owned(),
+            ),
+            Self::CrossSite => (StatusCode::FORBIDDEN, "pages of other sites may not call this".to_owned()),
+            Self::NotFound(what) => (StatusCode::NOT_FOUND, format!("there is no {what}")),
+            Self::TooLarge(error) => (StatusCode::PAYLOAD_TOO_LARGE, error),
+            Self::UnsupportedType(allowed) => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("the content-type must be {allowed}"))
+            }
+            Self::Unavailable(error) => (StatusCode::SERVICE_UNAVAILABLE, error),
+            Self::Internal(cause) => return internal(&cause),
+        };
+        let mut response = (status, Json(ErrorBody { error, request_id: None })).into_response();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+        }
+        response
+    }
+}
+
+/// Logs the cause and gives the caller its id.
+fn internal(cause: &str) -> Response {
+    let request_id = new_request_id();
+    tracing::error!(request_id, cause, "a request failed");
+    let body = ErrorBody { error: "the server failed; its log says why".to_owned(), request_id: Some(request_id) };
+    (StatusCode::INTERNAL_SERVER_ERROR, Json(body)).into_response()
+}
+
+/// An id that no other request of this process or an earlier one has.
+pub(super) fn new_request_id() -> String {
+    static STARTED: LazyLock<i64> = LazyLock::new(|| chrono::Utc::now().timestamp_millis());
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    format!("{:x}-{:x}", *STARTED, COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+pub(super) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    internal(text.unwrap_or("a panic without a text"))
+}
+
+pub(super) async fn method_not_allowed() -> Response {
+    let body = ErrorBody { error: "this path exists, but not for this method".to_owned(), request_id: None };
+    (StatusCode::METHOD_NOT_ALLOWED, Json(body)).into_response()
+}
+
+impl From<InvalidQuery> for ApiError {
+    fn from(error: InvalidQuery) -> Self {
+        Self::Invalid(error.to_string())
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(cause) => {
+                tracing::warn!(cause, "the database is not reachable");
+                Self::Unavailable("the database is not reachable; events are kept meanwhile".to_owned())
+            }
+            StoreError::Refused(_) | StoreError::Failed(_) => Self::Internal(error.to_string()),
+        }
+    }
+}
+
+impl From<StoreError> for AppError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) => Self::DatabaseAway,
+            StoreError::Refused(_) | StoreError::Failed(_) => {
+                let request_id = new_request_id();
+                tracing::error!(request_id, cause = %error, "a page's request failed");
+                Self::Internal(request_id)
+            }
+        }
+    }
+}
+
+impl From<SpoolError> for ApiError {
+    fn from(error: SpoolError) -> Self {
+        match error {
+            SpoolError::Full => Self::Unavailable(error.to_string()),
+            SpoolError::Disk(cause) => {
+                tracing::error!(cause, "events could not be made durable");
+                Self::Unavailable("events can't be made durable now; send them again later".to_owned())
+            }
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! How the server is, for those who run it.
+
+use axum::{extract::State, http::StatusCode, response::IntoResponse};
+
+use super::Figures;
+use crate::server::{hub::Hub, recorder::Recorder};
+
+/// The process answers.
+#[utoipa::path(get, path = "/healthz", tag = "operations", responses((status = 200, body = String)))]
+pub(super) async fn healthz() -> &'static str {
+    "ok"
+}
+
+/// The database answers too. Events are taken even while it doesn't.
+#[utoipa::path(
+    get, path = "/readyz", tag = "operations",
+    responses((status = 200, body = String), (status = 503, description = "The database is not reachable", body = String)),
+)]
+pub(super) async fn readyz(State(hub): State<Hub>) -> impl IntoResponse {
+    if hub.server().database_up {
+        (StatusCode::OK, "ready")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "the database is not reachable; events are taken and kept")
+    }
+}
+
+/// Figures about the server itself, in Prometheus' text format.
+#[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, body = String)))]
+pub(super) async fn metrics(
+    State(figures): State<Figures>,
+    State(recorder): State<Recorder>,
+    State(hub): State<Hub>,
+) -> String {
+    metrics::gauge!("taskscope_spool_events").set(recorder.waiting() as f64);
+    metrics::gauge!("taskscope_spool_bytes").set(recorder.waiting_bytes() as f64);
+    metrics::gauge!("taskscope_live_watchers").set(hub.watchers() as f64);
+    metrics::gauge!("taskscope_live_seq").set(hub.position().seq as f64);
+    metrics::gauge!("taskscope_database_up").set(f64::from(u8::from(hub.server().database_up)));
+    figures.0.render()
+}

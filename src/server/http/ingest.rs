@@ -1,0 +1,144 @@
+//! The door for events: checks, cleans, and answers once they are durable.
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Path, State, rejection::BytesRejection},
+    http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+};
+use chrono::Utc;
+use serde_json::{json, value::RawValue};
+use taskscope_wire::{BatchItem, BatchOutcome, ErrorBody, NativeEvent, TaskEvent, clean, taskiq as protocol};
+
+use super::{IngestToken, access::check_reporter, error::ApiError};
+use crate::server::recorder::Recorder;
+
+/// Events in one batch.
+const LARGEST_BATCH: usize = 10_000;
+
+/// Report events: a JSON array, or one JSON object a line.
+#[utoipa::path(
+    post, path = "/api/v1/events", tag = "ingest",
+    request_body(content(
+        (Vec<NativeEvent> = "application/json"),
+        (NativeEvent = "application/x-ndjson"),
+    )),
+    responses(
+        (status = 202, description = "What was accepted is durable; refused events are listed with their reason", body = BatchOutcome),
+        (status = 400, description = "The body is no batch, or every event was refused", body = ErrorBody),
+        (status = 401, description = "The ingest token is missing or wrong", body = ErrorBody),
+        (status = 413, description = "The body or the batch is too large", body = ErrorBody),
+        (status = 415, description = "The body is of another type", body = ErrorBody),
+        (status = 503, description = "Too much is waiting: come again after Retry-After", body = ErrorBody),
+    ),
+)]
+pub(super) async fn native(
+    State(recorder): State<Recorder>,
+    State(token): State<IngestToken>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, ApiError> {
+    check_reporter(&token, &headers)?;
+    let lines = match content_type(&headers) {
+        "application/json" => false,
+        "application/x-ndjson" | "application/ndjson" | "application/jsonl" => true,
+        _ => return Err(ApiError::UnsupportedType("application/json or application/x-ndjson")),
+    };
+    let body = body.map_err(refused_body)?;
+    let text = clean(&body);
+    let decoded = decode_batch(&text, lines)?;
+    let results: Vec<BatchItem> = decoded
+        .iter()
+        .enumerate()
+        .map(|(index, event)| BatchItem { index, accepted: event.is_ok(), error: event.as_ref().err().cloned() })
+        .collect();
+    let events: Vec<TaskEvent> = decoded.into_iter().flatten().collect();
+    if !events.is_empty() {
+        recorder.accept(&events).await?;
+    }
+    let rejected = results.len() - events.len();
+    count("native", events.len(), rejected);
+    let first_error = results.iter().find_map(|item| item.error.clone());
+    let outcome = BatchOutcome { accepted: events.len(), rejected, results };
+    Ok(match first_error {
+        Some(error) if events.is_empty() => {
+            let body = json!({ "error": format!("no event was accepted; the first says: {error}"), "results": outcome.results });
+            (StatusCode::BAD_REQUEST, Json(body)).into_response()
+        }
+        _ => (StatusCode::ACCEPTED, Json(outcome)).into_response(),
+    })
+}
+
+fn decode_batch(text: &str, lines: bool) -> Result<Vec<Result<TaskEvent, String>>, ApiError> {
+    let now = Utc::now();
+    let events: Vec<&str> = if lines {
+        text.lines().map(str::trim).filter(|line| !line.is_empty()).collect()
+    } else {
+        let events: Vec<&RawValue> = serde_json::from_str(text)
+            .map_err(|error| ApiError::Invalid(format!("the body must be a JSON array of events: {error}")))?;
+        events.into_iter().map(RawValue::get).collect()
+    };
+    if events.len() > LARGEST_BATCH {
+        return Err(ApiError::TooLarge(format!("a batch must have at most {LARGEST_BATCH} events, this one has {}", events.len())));
+    }
+    Ok(events.into_iter().map(|event| NativeEvent::decode(event, now)).collect())
+}
+
+/// Report one step of a TaskIQ task, as `TaskiqAdminMiddleware` and `DashboardMiddleware` do. Also served at `/tasks/…` and
+/// `/api/api/tasks/…`, where older clients send.
+#[utoipa::path(
+    post, path = "/api/tasks/{task_id}/{step}", tag = "ingest",
+    params(
+        ("task_id" = String, Path, description = "The broker's id of the task; any text, slashes too"),
+        ("step" = String, Path, description = "queued, started or executed"),
+        ("access-token" = Option<String>, Header, description = "The ingest token, where one is configured"),
+    ),
+    request_body(content = Object, content_type = "application/json", description = "As the middlewares send it"),
+    responses(
+        (status = 200, description = "The event is durable"),
+        (status = 400, description = "Path or body are wrong", body = ErrorBody),
+        (status = 401, description = "The ingest token is missing or wrong", body = ErrorBody),
+        (status = 413, description = "The body is too large", body = ErrorBody),
+        (status = 415, description = "The body is of another type", body = ErrorBody),
+        (status = 503, description = "Too much is waiting: come again after Retry-After", body = ErrorBody),
+    ),
+)]
+pub(super) async fn taskiq(
+    State(recorder): State<Recorder>,
+    State(token): State<IngestToken>,
+    Path(rest): Path<String>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, ApiError> {
+    check_reporter(&token, &headers)?;
+    if content_type(&headers) != "application/json" {
+        return Err(ApiError::UnsupportedType("application/json"));
+    }
+    let body = body.map_err(refused_body)?;
+    let event = protocol::split_path(&rest)
+        .and_then(|(task_id, step)| protocol::decode(task_id, step, &clean(&body), Utc::now()))
+        .inspect_err(|_| count("taskiq", 0, 1))
+        .map_err(ApiError::Invalid)?;
+    recorder.accept(&[event]).await?;
+    count("taskiq", 1, 0);
+    Ok(Json(json!({ "success": true })).into_response())
+}
+
+fn content_type(headers: &HeaderMap) -> &str {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim()
+}
+
+fn refused_body(rejection: BytesRejection) -> ApiError {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        ApiError::TooLarge(format!("the body must be at most {} bytes long", super::LARGEST_BODY))
+    } else {
+        ApiError::Invalid(format!("the body could not be read: {rejection}"))
+    }
+}
+
+fn count(source: &'static str, accepted: usize, rejected: usize) {
+    metrics::counter!("taskscope_events_accepted_total", "source" => source).increment(accepted as u64);
+    metrics::counter!("taskscope_events_rejected_total", "source" => source).increment(rejected as u64);
+}

@@ -1,0 +1,148 @@
+//! What the world may ask: one table of routes, each with who may call it.
+
+mod access;
+mod error;
+mod health;
+mod ingest;
+mod monitoring;
+mod openapi;
+mod pages;
+mod socket;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, FromRef},
+    http::{HeaderName, HeaderValue},
+    middleware,
+    routing::{MethodRouter, get, post},
+};
+use leptos::config::LeptosOptions;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer},
+    set_header::SetResponseHeaderLayer,
+};
+
+pub use openapi::openapi;
+
+use super::{hub::Hub, recorder::Recorder, store::Store};
+
+/// Bytes of the largest body: a batch of native events.
+const LARGEST_BODY: usize = 8 * 1024 * 1024;
+
+/// What handlers work with.
+#[derive(Clone, Debug, FromRef)]
+pub struct AppState {
+    /// Where the site is.
+    pub leptos: LeptosOptions,
+    /// Reads.
+    pub store: Store,
+    /// Writes.
+    pub recorder: Recorder,
+    /// Live messages.
+    pub hub: Hub,
+    /// What reporters must present.
+    pub ingest_token: IngestToken,
+    /// Figures about the server itself.
+    pub figures: Figures,
+}
+
+/// The token that reporters must present, if any.
+#[derive(Clone, Debug)]
+pub struct IngestToken(pub Option<Arc<str>>);
+
+/// Figures about the server itself, for Prometheus.
+#[derive(Clone)]
+pub struct Figures(pub PrometheusHandle);
+
+impl std::fmt::Debug for Figures {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Figures")
+    }
+}
+
+/// Who may call a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody who can reach the server: on loopback that is this machine.
+    Anyone,
+    /// Whoever has the ingest token, where one is configured.
+    Reporter,
+}
+
+/// A route and who may call it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteInfo {
+    /// The method.
+    pub method: &'static str,
+    /// The path, with its parameters in braces.
+    pub path: String,
+    /// Who may call it.
+    pub access: Access,
+}
+
+/// Collects routes with who may call them, so that none can be added without saying.
+struct Table {
+    router: Router<AppState>,
+    routes: Vec<RouteInfo>,
+}
+
+impl Table {
+    fn route(mut self, method: &'static str, path: &str, access: Access, handler: MethodRouter<AppState>) -> Self {
+        let handler = match access {
+            Access::Anyone => handler,
+            Access::Reporter => handler.layer(DefaultBodyLimit::max(LARGEST_BODY)),
+        };
+        self.router = self.router.route(path, handler);
+        self.routes.push(RouteInfo { method, path: path.to_owned(), access });
+        self
+    }
+}
+
+/// The whole service, and the inventory of its routes.
+#[must_use]
+pub fn router(state: AppState) -> (Router, Vec<RouteInfo>) {
+    use Access::{Anyone, Reporter};
+    let table = Table { router: Router::new(), routes: Vec::new() }
+        .route("GET", "/healthz", Anyone, get(health::healthz))
+        .route("GET", "/readyz", Anyone, get(health::readyz))
+        .route("GET", "/metrics", Anyone, get(health::metrics))
+        .route("POST", "/api/v1/events", Reporter, post(ingest::native))
+        .route("POST", "/api/tasks/{*rest}", Reporter, post(ingest::taskiq))
+        .route("POST", "/api/api/tasks/{*rest}", Reporter, post(ingest::taskiq))
+        .route("POST", "/tasks/{*rest}", Reporter, post(ingest::taskiq))
+        .route("GET", "/api/v1/monitoring/metrics", Anyone, get(monitoring::metrics))
+        .route("GET", "/api/v1/monitoring/history", Anyone, get(monitoring::history))
+        .route("GET", "/api/v1/monitoring/executions/{id}", Anyone, get(monitoring::execution))
+        .route("GET", "/api/v1/monitoring/events", Anyone, get(monitoring::events))
+        .route("GET", "/ws", Anyone, get(socket::watch));
+    let (router, routes) = pages::add(table.router, table.routes, &state);
+    let router = router
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .with_state(state)
+        .layer(middleware::from_fn(access::refuse_cross_site))
+        .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(header("x-content-type-options", "nosniff"))
+        .layer(header("referrer-policy", "same-origin"))
+        .layer(header("x-frame-options", "DENY"))
+        .layer(PropagateRequestIdLayer::x_request_id())
+        .layer(SetRequestIdLayer::x_request_id(NewRequestId));
+    (router, routes)
+}
+
+fn header(name: &'static str, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
+    SetResponseHeaderLayer::if_not_present(HeaderName::from_static(name), HeaderValue::from_static(value))
+}
+
+/// Numbers requests since the start of the process; a user quotes it, and the log has the cause beside it.
+#[derive(Clone)]
+struct NewRequestId;
+
+impl MakeRequestId for NewRequestId {
+    fn make_request_id<B>(&mut self, _: &axum::http::Request<B>) -> Option<RequestId> {
+        error::new_request_id().parse().ok().map(RequestId::new)
+    }
+}

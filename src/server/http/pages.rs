@@ -1,0 +1,78 @@
+//! The pages, their server functions and static files, with what a browser must be told about them.
+
+use axum::{
+    Router,
+    extract::Request,
+    http::{HeaderName, HeaderValue, header},
+    middleware::{self, Next},
+    response::{Redirect, Response},
+    routing::get,
+};
+use leptos::prelude::*;
+use leptos_axum::{LeptosRoutes, ResponseOptions, generate_route_list};
+use tower_http::compression::CompressionLayer;
+use utoipa_swagger_ui::SwaggerUi;
+
+use super::{Access, AppState, RouteInfo, openapi::openapi};
+use crate::app::{App, shell};
+
+/// Adds pages, server functions, the API's description and static files.
+pub(super) fn add(router: Router<AppState>, mut routes: Vec<RouteInfo>, state: &AppState) -> (Router<AppState>, Vec<RouteInfo>) {
+    let pages = generate_route_list(App);
+    let mut note = |method, path: &str| {
+        if path != "/" {
+            routes.push(RouteInfo { method, path: path.to_owned(), access: Access::Anyone });
+        }
+    };
+    note("GET", "/api/openapi.json");
+    note("GET", "/api/docs");
+    pages.iter().for_each(|page| note("GET", page.path()));
+    leptos::server_fn::axum::server_fn_paths().filter(|(path, _)| path.starts_with("/api/fn/")).for_each(|(path, _)| note("POST", path));
+    routes.push(RouteInfo { method: "GET", path: "/".to_owned(), access: Access::Anyone });
+    let pages: Vec<_> = pages.into_iter().filter(|page| page.path() != "/").collect();
+    let (store, options) = (state.store.clone(), state.leptos.clone());
+    let rendered = Router::new()
+        .leptos_routes_with_context(state, pages, move || provide_context(store.clone()), {
+            let options = options.clone();
+            move || {
+                set_content_security_policy();
+                shell(options.clone())
+            }
+        })
+        .fallback(leptos_axum::file_and_error_handler_with_context::<AppState, _>(set_content_security_policy, shell))
+        .layer(middleware::from_fn(cache))
+        .layer(CompressionLayer::new());
+    let docs = Router::new().merge(SwaggerUi::new("/api/docs").url("/api/openapi.json", openapi())).layer(middleware::from_fn(docs_policy));
+    (router.route("/", get(|| async { Redirect::to("/monitoring") })).merge(docs).merge(rendered), routes)
+}
+
+/// Scripts run only if they are ours: each carries this answer's nonce. Nothing that a worker sends can become one.
+fn set_content_security_policy() {
+    let Some(nonce) = leptos::nonce::use_nonce() else { return };
+    let policy = format!(
+        "default-src 'none'; script-src 'strict-dynamic' 'nonce-{nonce}' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; \
+         font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
+    );
+    if let (Some(response), Ok(policy)) = (use_context::<ResponseOptions>(), HeaderValue::from_str(&policy)) {
+        response.insert_header(header::CONTENT_SECURITY_POLICY, policy);
+    }
+}
+
+/// The API's page brings its own inline styles.
+async fn docs_policy(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let policy = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'";
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    response
+}
+
+/// Files with a hash in their name never change; everything else is asked for anew.
+async fn cache(request: Request, next: Next) -> Response {
+    let hashed = request.uri().path().starts_with("/pkg/");
+    let mut response = next.run(request).await;
+    let value = if hashed && response.status().is_success() { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(value));
+    headers.append(header::VARY, HeaderValue::from_name(HeaderName::from_static("accept-encoding")));
+    response
+}

@@ -1,0 +1,158 @@
+//! `/ws`: live messages to one watcher.
+//!
+//! The watcher gives its place in the URL (`epoch`, `seq`), if it has one. The first message is a *hello*; if it says `recovered`, all
+//! that was missed follows, then what happens. `batch=1` asks for arrays of messages instead of single ones: far fewer frames when
+//! much happens. A watcher that can't keep up gets a *gap* and goes on with what is new.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    extract::{
+        State, WebSocketUpgrade,
+        ws::{Message, Utf8Bytes, WebSocket},
+    },
+    response::Response,
+};
+use futures::{SinkExt, StreamExt, stream::SplitSink};
+use serde::Deserialize;
+use taskscope_wire::{LiveMessage, Position, ServerState};
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::server::hub::{Frame, Hub, Subscription};
+
+/// How often a watcher hears of the server even if nothing happens.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// How long a watcher may take to accept a message.
+const SEND_LIMIT: Duration = Duration::from_secs(20);
+
+/// What a watcher asks for.
+#[derive(Debug, Deserialize)]
+pub(super) struct Wishes {
+    epoch: Option<String>,
+    seq: Option<i64>,
+    batch: Option<String>,
+}
+
+/// Watch what happens, live. Messages are described with the schemas `LiveEvent` and `ServerState`.
+#[utoipa::path(
+    get, path = "/ws", tag = "monitoring",
+    params(
+        ("epoch" = Option<String>, Query, description = "The stream that is known"),
+        ("seq" = Option<i64>, Query, description = "The last message that is known"),
+        ("batch" = Option<String>, Query, description = "1: arrays of messages"),
+    ),
+    responses((status = 101, description = "The connection is a WebSocket now")),
+)]
+pub(super) async fn watch(
+    State(hub): State<Hub>,
+    axum::extract::Query(wishes): axum::extract::Query<Wishes>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    // Small buffers: the default would cost 128 KB a connection.
+    upgrade
+        .read_buffer_size(1024)
+        .write_buffer_size(4 * 1024)
+        .max_write_buffer_size(4 * 1024 * 1024)
+        .max_message_size(4 * 1024)
+        .on_upgrade(move |socket| serve(socket, hub, wishes))
+}
+
+async fn serve(socket: WebSocket, hub: Hub, wishes: Wishes) {
+    let known = wishes.epoch.zip(wishes.seq).map(|(epoch, seq)| Position { epoch, seq });
+    let subscription = hub.subscribe(known.as_ref());
+    drop(hub);
+    let (sink, mut inbox) = socket.split();
+    let next = match &known {
+        Some(known) if subscription.recovered => known.seq + 1,
+        _ => subscription.position.seq + 1,
+    };
+    let watcher = Watcher { sink, batch: wishes.batch.as_deref() == Some("1"), next };
+    // Whatever the watcher says is read and dropped: that is how its closing is noticed, and how pings are answered.
+    let listening = async { while let Some(Ok(_)) = inbox.next().await {} };
+    tokio::select! {
+        () = listening => {}
+        _ = watcher.run(subscription) => {}
+    }
+}
+
+struct Watcher {
+    sink: SplitSink<WebSocket, Message>,
+    batch: bool,
+    /// The number of the next message that it needs.
+    next: i64,
+}
+
+/// The watcher is gone, or too slow to matter.
+struct Gone;
+
+impl Watcher {
+    async fn run(mut self, subscription: Subscription) -> Result<(), Gone> {
+        let Subscription { position, recovered, missed, mut frames, mut server } = subscription;
+        self.say(LiveMessage::Hello { position, recovered }).await?;
+        let state = server.borrow_and_update().clone();
+        self.say_server(state).await?;
+        for frame in missed {
+            self.send(&frame).await?;
+        }
+        loop {
+            tokio::select! {
+                received = frames.recv() => match received {
+                    Ok(frame) => self.send(&frame).await?,
+                    // What was skipped shows in the number of the next frame.
+                    Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => return Ok(()),
+                },
+                changed = server.changed() => {
+                    if changed.is_err() {
+                        return Ok(());
+                    }
+                    let state = server.borrow_and_update().clone();
+                    self.say_server(state).await?;
+                }
+                () = tokio::time::sleep(HEARTBEAT) => {
+                    let state = server.borrow().clone();
+                    self.say_server(state).await?;
+                }
+            }
+        }
+    }
+
+    async fn send(&mut self, frame: &Arc<Frame>) -> Result<(), Gone> {
+        if frame.last_seq() < self.next {
+            return Ok(());
+        }
+        if frame.first_seq > self.next {
+            self.say(LiveMessage::Gap { from: self.next, to: frame.first_seq - 1 }).await?;
+        }
+        let known = usize::try_from(self.next - frame.first_seq).unwrap_or(0);
+        self.next = frame.last_seq() + 1;
+        if self.batch && known == 0 {
+            return self.put(frame.array.clone()).await;
+        }
+        let messages = frame.messages.get(known..).unwrap_or_default();
+        if self.batch {
+            let array: Vec<&str> = messages.iter().map(Utf8Bytes::as_str).collect();
+            return self.put(format!("[{}]", array.join(",")).into()).await;
+        }
+        for message in messages {
+            self.put(message.clone()).await?;
+        }
+        Ok(())
+    }
+
+    async fn say_server(&mut self, state: ServerState) -> Result<(), Gone> {
+        self.say(LiveMessage::Server(state)).await
+    }
+
+    async fn say(&mut self, message: LiveMessage) -> Result<(), Gone> {
+        let text = message.encode().map_err(|_| Gone)?;
+        self.put(if self.batch { format!("[{text}]").into() } else { text.into() }).await
+    }
+
+    async fn put(&mut self, text: Utf8Bytes) -> Result<(), Gone> {
+        match tokio::time::timeout(SEND_LIMIT, self.sink.send(Message::Text(text))).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(Gone),
+        }
+    }
+}

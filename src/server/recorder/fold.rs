@@ -1,0 +1,320 @@
+//! From events to attempts: pure, and the same whatever the order, the repetition and the batching of the events.
+//!
+//! *Native* events number their attempts. *TaskIQ's* don't: attempts are found out from all that is known of a task id, anew with
+//! each event, by these rules (`sections` are those of the protocol notes in `crates/wire/src/taskiq.rs`):
+//!
+//! 1. A start is an attempt. Starts are told apart by their counters (labels `_retries`, `X-Taskiq-requeue`) and their time: a
+//!    broker that redelivers a task after a crash starts it again with the same counters. Two starts with the same counters within
+//!    [`TWIN`] are one attempt that two middlewares report.
+//! 2. A *queued* belongs to the first start with its counters, or is an attempt that waits.
+//! 3. An end belongs to the attempt with the greatest start that is not after it and has no end yet; else to the first waiting one;
+//!    else it is an attempt of which only the end is known.
+//! 4. Attempts are numbered in the order of their counters, at least `_retries + requeues + 1`, so that a lost event leaves a gap in
+//!    the numbers and shifts none.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use taskscope_wire::{Attribution, EventKind, Json, Source, TaskEvent, UNKNOWN_TASK_NAME, taskiq};
+
+use crate::server::store::{Described, End, FinishText, Memo, StoredAttempt};
+
+/// How far apart two reporters may be when they tell the same thing.
+const TWIN: TimeDelta = TimeDelta::seconds(1);
+
+/// Applies events of one task to the attempts that are stored of it. The result is ordered by number; each stored attempt's
+/// key is in it at most once, and one that is missing has become part of another attempt.
+#[must_use]
+pub fn fold(stored: Vec<StoredAttempt>, events: &[TaskEvent]) -> Vec<StoredAttempt> {
+    match events.first().map(|event| event.source) {
+        Some(Source::Taskiq) => taskiq_attempts(stored, events),
+        Some(Source::Native | Source::Sql) => native_attempts(stored, events),
+        None => stored,
+    }
+}
+
+fn native_attempts(stored: Vec<StoredAttempt>, events: &[TaskEvent]) -> Vec<StoredAttempt> {
+    let mut attempts: BTreeMap<i32, StoredAttempt> = stored.into_iter().map(|attempt| (attempt.number, attempt)).collect();
+    for event in events {
+        let Attribution::Attempt(number) = event.attribution else { continue };
+        apply_native(attempts.entry(number).or_insert_with(|| blank(event, number)), event);
+    }
+    attempts.into_values().collect()
+}
+
+fn apply_native(attempt: &mut StoredAttempt, event: &TaskEvent) {
+    if let Some(name) = event.task_name.as_ref().filter(|_| attempt.task_name == UNKNOWN_TASK_NAME) {
+        attempt.task_name.clone_from(name);
+    }
+    match &event.kind {
+        EventKind::Queued => {
+            attempt.queued_at = earlier(attempt.queued_at, event.at);
+            attempt.described.fill(&describe(event));
+        }
+        EventKind::Started => {
+            let first = attempt.started_at.is_none();
+            attempt.started_at = earlier(attempt.started_at, event.at);
+            let described = describe(event);
+            attempt.described =
+                if first { described.or(&attempt.described) } else { attempt.described.clone().or(&described) };
+        }
+        EventKind::Finished(finish) => {
+            let end = End { at: event.at, finish: FinishText::from(finish) };
+            if attempt.end.as_ref().is_none_or(|known| end_key(&end) < end_key(known)) {
+                attempt.end = Some(end);
+            }
+            let mut from_end = describe(event);
+            from_end.fill(&attempt.memo.from_end.clone().unwrap_or_default());
+            attempt.memo.from_end = Some(from_end);
+        }
+    }
+    forget_what_is_covered(attempt);
+}
+
+/// What the end said is remembered only as long as nothing better says it.
+fn forget_what_is_covered(attempt: &mut StoredAttempt) {
+    let Some(from_end) = &mut attempt.memo.from_end else { return };
+    let described = &attempt.described;
+    from_end.params.take_if(|_| described.params.is_some());
+    from_end.labels.take_if(|_| described.labels.is_some());
+    from_end.queue.take_if(|_| described.queue.is_some());
+    from_end.worker.take_if(|_| described.worker.is_some());
+    from_end.max_retries.take_if(|_| described.max_retries.is_some());
+    attempt.memo.from_end.take_if(|from_end| *from_end == Described::default());
+}
+
+/// Counters of a TaskIQ message: retries, requeues.
+type Counters = (i32, i32);
+
+struct Told {
+    counters: Counters,
+    at: DateTime<Utc>,
+    name: Option<String>,
+    described: Described,
+}
+
+/// Everything that has been told of one TaskIQ task.
+#[derive(Default)]
+struct Facts {
+    queued: Vec<Told>,
+    started: Vec<Told>,
+    ended: Vec<End>,
+}
+
+fn taskiq_attempts(stored: Vec<StoredAttempt>, events: &[TaskEvent]) -> Vec<StoredAttempt> {
+    let Some(model) = events.first().map(|event| blank(event, 1)) else { return stored };
+    let mut facts = Facts::default();
+    stored.iter().for_each(|attempt| facts.recall(attempt));
+    events.iter().for_each(|event| facts.hear(event));
+    keep_keys(facts.attempts(&model), &stored)
+}
+
+impl Facts {
+    /// Takes a stored attempt apart into the facts that made it.
+    fn recall(&mut self, attempt: &StoredAttempt) {
+        let told = |at| Told {
+            counters: taskiq::stored_counters(attempt.described.labels_json().as_ref()),
+            at,
+            name: Some(attempt.task_name.clone()).filter(|name| name != UNKNOWN_TASK_NAME),
+            described: attempt.described.clone(),
+        };
+        self.queued.extend(attempt.queued_at.map(told));
+        self.started.extend(attempt.started_at.iter().chain(&attempt.memo.twin_starts).copied().map(told));
+        self.ended.extend(attempt.end.iter().chain(&attempt.memo.twin_ends).cloned());
+    }
+
+    fn hear(&mut self, event: &TaskEvent) {
+        let told = |counters| Told { counters, at: event.at, name: event.task_name.clone(), described: describe(event) };
+        match (&event.kind, event.attribution) {
+            (EventKind::Queued, Attribution::Counters { retries, requeues }) => self.queued.push(told((retries, requeues))),
+            (EventKind::Started, Attribution::Counters { retries, requeues }) => self.started.push(told((retries, requeues))),
+            (EventKind::Finished(finish), _) => self.ended.push(End { at: event.at, finish: FinishText::from(finish) }),
+            _ => {}
+        }
+    }
+
+    fn attempts(mut self, model: &StoredAttempt) -> Vec<StoredAttempt> {
+        let name = self.started.iter().chain(&self.queued).find_map(|told| told.name.clone());
+        let model = StoredAttempt { task_name: name.unwrap_or_else(|| UNKNOWN_TASK_NAME.to_owned()), ..model.clone() };
+        let mut slots = self.take_slots(&model);
+        self.ended.sort_by(|a, b| end_key(a).cmp(&end_key(b)));
+        self.ended.dedup_by(|a, b| end_key(a) == end_key(b));
+        let orphans: Vec<End> = self.ended.into_iter().filter_map(|end| bind(&mut slots, end)).collect();
+        number(slots, orphans, &model)
+    }
+
+    /// Rules 1 and 2: the attempts of which a start or a *queued* is known, in the order of their counters.
+    fn take_slots(&mut self, model: &StoredAttempt) -> Vec<Slot> {
+        let mut slots: Vec<Slot> = Vec::new();
+        // Stable, so that of equal facts the stored one comes first and nothing changes.
+        self.started.sort_by_key(|told| (told.counters, told.at));
+        for told in self.started.drain(..) {
+            match slots.last_mut() {
+                Some(slot) if slot.is_same_start(&told) => slot.add_twin(told.at),
+                _ => slots.push(Slot::started(told, model)),
+            }
+        }
+        self.queued.sort_by_key(|told| (told.counters, told.at));
+        self.queued.dedup_by_key(|told| told.counters);
+        for told in self.queued.drain(..) {
+            match slots.iter_mut().find(|slot| slot.counters == told.counters) {
+                Some(slot) => {
+                    slot.attempt.queued_at = Some(told.at);
+                    slot.attempt.described.fill(&told.described);
+                }
+                None => slots.push(Slot::queued(told, model)),
+            }
+        }
+        slots.sort_by_key(|slot| (slot.counters, slot.attempt.started_at));
+        slots
+    }
+}
+
+struct Slot {
+    counters: Counters,
+    attempt: StoredAttempt,
+}
+
+impl Slot {
+    fn started(told: Told, model: &StoredAttempt) -> Self {
+        let attempt = StoredAttempt { started_at: Some(told.at), described: told.described, ..model.clone() };
+        Self { counters: told.counters, attempt }
+    }
+
+    fn queued(told: Told, model: &StoredAttempt) -> Self {
+        let attempt = StoredAttempt { queued_at: Some(told.at), described: told.described, ..model.clone() };
+        Self { counters: told.counters, attempt }
+    }
+
+    fn is_same_start(&self, told: &Told) -> bool {
+        self.counters == told.counters && self.attempt.started_at.is_some_and(|first| told.at - first <= TWIN)
+    }
+
+    fn add_twin(&mut self, at: DateTime<Utc>) {
+        let twins = &mut self.attempt.memo.twin_starts;
+        if self.attempt.started_at != Some(at) && !twins.contains(&at) {
+            twins.push(at);
+        }
+    }
+
+    fn has_twin_of(&self, end: &End) -> bool {
+        let same = |known: &End| {
+            known.finish.failed == end.finish.failed && known.finish.error_message == end.finish.error_message && end.at - known.at <= TWIN
+        };
+        self.attempt.end.as_ref().is_some_and(same)
+    }
+}
+
+/// Rule 3. Ends come in the order of their times; the one that finds no attempt is given back.
+fn bind(slots: &mut [Slot], end: End) -> Option<End> {
+    let started_before = |slot: &&mut Slot| slot.attempt.started_at.is_some_and(|start| start <= end.at);
+    let mut candidates: Vec<&mut Slot> = slots.iter_mut().filter(started_before).collect();
+    candidates.sort_by_key(|slot| std::cmp::Reverse(slot.attempt.started_at));
+    let twin = candidates.first().is_some_and(|latest| latest.has_twin_of(&end));
+    let slot = if twin {
+        candidates.into_iter().next()
+    } else {
+        candidates.into_iter().find(|slot| slot.attempt.end.is_none())
+    };
+    let slot = match slot {
+        Some(slot) => slot,
+        None => match slots.iter_mut().find(|slot| slot.attempt.started_at.is_none() && may_take(slot, &end)) {
+            Some(slot) => slot,
+            None => return Some(end),
+        },
+    };
+    if slot.attempt.end.is_none() {
+        slot.attempt.end = Some(end);
+    } else {
+        slot.attempt.memo.twin_ends.push(end);
+    }
+    None
+}
+
+/// Whether an attempt whose start is not known may have ended so.
+fn may_take(slot: &Slot, end: &End) -> bool {
+    let queued_before = slot.attempt.queued_at.is_none_or(|queued| queued <= end.at);
+    queued_before && (slot.attempt.end.is_none() || slot.has_twin_of(end))
+}
+
+/// Rule 4, with the attempts of which only the end is known put in by their time.
+fn number(slots: Vec<Slot>, orphans: Vec<End>, model: &StoredAttempt) -> Vec<StoredAttempt> {
+    let mut orphans = merge_twins(orphans, model).into_iter().peekable();
+    let mut attempts: Vec<StoredAttempt> = Vec::new();
+    let push = |attempts: &mut Vec<StoredAttempt>, mut attempt: StoredAttempt, at_least: i32| {
+        attempt.number = at_least.max(attempts.last().map_or(1, |last| last.number + 1));
+        attempts.push(attempt);
+    };
+    for slot in slots {
+        while let Some(orphan) = orphans.next_if(|orphan| orphan.created_at() < slot.attempt.created_at()) {
+            push(&mut attempts, orphan, 1);
+        }
+        push(&mut attempts, slot.attempt, slot.counters.0.saturating_add(slot.counters.1).saturating_add(1));
+    }
+    for orphan in orphans {
+        push(&mut attempts, orphan, 1);
+    }
+    attempts
+}
+
+fn merge_twins(orphans: Vec<End>, model: &StoredAttempt) -> Vec<StoredAttempt> {
+    let mut slots: Vec<Slot> = Vec::new();
+    for end in orphans {
+        match slots.last_mut() {
+            Some(slot) if slot.has_twin_of(&end) => slot.attempt.memo.twin_ends.push(end),
+            _ => slots.push(Slot { counters: (0, 0), attempt: StoredAttempt { end: Some(end), ..model.clone() } }),
+        }
+    }
+    slots.into_iter().map(|slot| slot.attempt).collect()
+}
+
+/// Gives attempts the rows of the stored ones: first by number, then whatever row is left.
+fn keep_keys(mut attempts: Vec<StoredAttempt>, stored: &[StoredAttempt]) -> Vec<StoredAttempt> {
+    let mut left: Vec<&StoredAttempt> = stored.iter().collect();
+    left.sort_by_key(|attempt| (attempt.number, attempt.key.map(|key| key.id)));
+    for attempt in &mut attempts {
+        if let Some(place) = left.iter().position(|row| row.number == attempt.number) {
+            attempt.key = left.remove(place).key;
+        }
+    }
+    let mut left = left.into_iter();
+    for attempt in attempts.iter_mut().filter(|attempt| attempt.key.is_none()) {
+        attempt.key = left.next().and_then(|row| row.key);
+    }
+    attempts
+}
+
+fn blank(event: &TaskEvent, number: i32) -> StoredAttempt {
+    StoredAttempt {
+        key: None,
+        source: event.source,
+        task_id: event.task_id.clone(),
+        task_name: UNKNOWN_TASK_NAME.to_owned(),
+        number,
+        queued_at: None,
+        started_at: None,
+        end: None,
+        described: Described::default(),
+        memo: Memo::default(),
+    }
+}
+
+fn describe(event: &TaskEvent) -> Described {
+    let text = |json: &Option<Json>| json.as_ref().map(|json| json.as_str().to_owned());
+    Described {
+        params: text(&event.params),
+        labels: text(&event.labels),
+        queue: event.queue.clone(),
+        worker: event.worker.clone(),
+        max_retries: event.max_retries,
+    }
+}
+
+fn earlier(known: Option<DateTime<Utc>>, told: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    Some(known.map_or(told, |known| known.min(told)))
+}
+
+/// What makes two ends the same, and their order.
+fn end_key(end: &End) -> (DateTime<Utc>, bool, Option<&str>) {
+    (end.at, end.finish.failed, end.finish.error_message.as_deref())
+}

@@ -1,0 +1,272 @@
+//! The durable queue between a client's request and Postgres.
+//!
+//! **Promises.** An event whose [`Spool::append`] returned is on disk: fsynced, and there after `kill -9` and power loss. Events are
+//! read in the order in which they were appended. They stay until [`Spool::forget`], which comes after Postgres has committed; a crash
+//! in between gives them again, and the fold makes that harmless.
+//!
+//! **Refuses** more than its limit of bytes, and more waiting requests than its queue holds ([`SpoolError::Full`]): the client is told
+//! to come again, nothing is dropped in silence.
+//!
+//! **How.** SQLite in WAL mode with `synchronous=FULL`, one connection on one thread. Requests that wait together share one
+//! transaction and so one fsync. SQLite before 3.51.3 can lose committed WAL data when a checkpoint races a writer, so older ones are
+//! refused at start (one connection would avoid the race too).
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use rusqlite::{Connection, params};
+use taskscope_wire::TaskEvent;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+/// The oldest SQLite that doesn't have the WAL-reset bug.
+const OLDEST_SQLITE: i32 = 3_051_003;
+/// Requests that may wait for the thread.
+const QUEUE: usize = 4096;
+/// Requests that share one transaction at the most.
+const GROUP: usize = 1024;
+
+/// Why events were not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum SpoolError {
+    /// Too much is waiting already.
+    #[error("too many events are waiting to be stored; send them again later")]
+    Full,
+    /// The disk failed; nothing was kept.
+    #[error("events can't be made durable: {0}")]
+    Disk(String),
+}
+
+impl From<rusqlite::Error> for SpoolError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Disk(error.to_string())
+    }
+}
+
+/// A handle to the spool's thread. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Spool {
+    commands: mpsc::Sender<Command>,
+    gauges: Arc<Gauges>,
+    wake: Arc<Notify>,
+    limit_bytes: u64,
+}
+
+#[derive(Debug, Default)]
+struct Gauges {
+    events: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// Events in the order in which they were accepted.
+#[derive(Debug, Default)]
+pub struct Spooled {
+    /// To be given to [`Spool::forget`] once the events are stored.
+    pub last_id: i64,
+    /// The events.
+    pub events: Vec<TaskEvent>,
+    /// Lines that are no events, each with the reason: written by another version, or damaged.
+    pub unreadable: Vec<(String, String)>,
+}
+
+#[derive(Debug)]
+enum Command {
+    Append { lines: String, count: u64, done: oneshot::Sender<Result<(), SpoolError>> },
+    Read { after: i64, at_least: usize, done: oneshot::Sender<Result<Spooled, SpoolError>> },
+    Forget { up_to: i64, done: oneshot::Sender<Result<(), SpoolError>> },
+}
+
+impl Spool {
+    /// Opens or makes the spool in a directory and starts its thread, which ends with the last handle.
+    ///
+    /// # Errors
+    /// The file can't be opened or is no spool.
+    pub fn open(directory: &Path, limit_bytes: u64) -> Result<Self, SpoolError> {
+        if rusqlite::version_number() < OLDEST_SQLITE {
+            return Err(SpoolError::Disk(format!("SQLite {} is older than 3.51.3 and may lose data", rusqlite::version())));
+        }
+        let connection = open(&directory.join("spool.sqlite3"))?;
+        let gauges = Arc::new(Gauges::default());
+        let (events, bytes): (u64, u64) = connection.query_row(
+            "select coalesce(sum(count), 0), coalesce(sum(bytes), 0) from batches",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        gauges.events.store(events, Ordering::Relaxed);
+        gauges.bytes.store(bytes, Ordering::Relaxed);
+        let (commands, inbox) = mpsc::channel(QUEUE);
+        let (worker_gauges, wake) = (Arc::clone(&gauges), Arc::new(Notify::new()));
+        let worker_wake = Arc::clone(&wake);
+        std::thread::Builder::new()
+            .name("spool".to_owned())
+            .spawn(move || Worker { connection, gauges: worker_gauges, wake: worker_wake }.run(inbox))
+            .map_err(|error| SpoolError::Disk(error.to_string()))?;
+        Ok(Self { commands, gauges, wake, limit_bytes })
+    }
+
+    /// Makes events durable.
+    ///
+    /// # Errors
+    /// The spool is full, or the disk failed. Nothing was kept then.
+    pub async fn append(&self, events: &[TaskEvent]) -> Result<(), SpoolError> {
+        let mut lines = String::new();
+        for event in events {
+            lines.push_str(&serde_json::to_string(event).map_err(|error| SpoolError::Disk(error.to_string()))?);
+            lines.push('\n');
+        }
+        if self.gauges.bytes.load(Ordering::Relaxed) + lines.len() as u64 > self.limit_bytes {
+            return Err(SpoolError::Full);
+        }
+        let (done, answer) = oneshot::channel();
+        let command = Command::Append { lines, count: events.len() as u64, done };
+        self.commands.try_send(command).map_err(|_| SpoolError::Full)?;
+        answer.await.map_err(|_| SpoolError::Disk("the spool has stopped".to_owned()))?
+    }
+
+    /// The events after `after`, at least `at_least` of them if there are so many.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub async fn read(&self, after: i64, at_least: usize) -> Result<Spooled, SpoolError> {
+        self.ask(|done| Command::Read { after, at_least, done }).await
+    }
+
+    /// Drops what Postgres has.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub async fn forget(&self, up_to: i64) -> Result<(), SpoolError> {
+        self.ask(|done| Command::Forget { up_to, done }).await
+    }
+
+    /// Returns when something was appended since the last call.
+    pub async fn appended(&self) {
+        self.wake.notified().await;
+    }
+
+    /// Events that wait for Postgres.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.gauges.events.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of the events that wait for Postgres.
+    #[must_use]
+    pub fn waiting_bytes(&self) -> u64 {
+        self.gauges.bytes.load(Ordering::Relaxed)
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<Result<T, SpoolError>>) -> Command) -> Result<T, SpoolError> {
+        let stopped = || SpoolError::Disk("the spool has stopped".to_owned());
+        let (done, answer) = oneshot::channel();
+        self.commands.send(command(done)).await.map_err(|_| stopped())?;
+        answer.await.map_err(|_| stopped())?
+    }
+}
+
+fn open(path: &Path) -> Result<Connection, SpoolError> {
+    let connection = Connection::open(path)?;
+    connection.execute_batch(
+        "pragma locking_mode = exclusive;
+         pragma journal_mode = wal;
+         pragma synchronous = full;
+         create table if not exists batches (
+             id integer primary key autoincrement,
+             count integer not null,
+             bytes integer not null,
+             lines text not null
+         );",
+    )?;
+    Ok(connection)
+}
+
+struct Worker {
+    connection: Connection,
+    gauges: Arc<Gauges>,
+    wake: Arc<Notify>,
+}
+
+type Waiting = Vec<oneshot::Sender<Result<(), SpoolError>>>;
+
+impl Worker {
+    fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
+        while let Some(first) = inbox.blocking_recv() {
+            let mut lines = String::new();
+            let (mut count, mut waiting, mut others) = (0, Waiting::new(), Vec::new());
+            for command in std::iter::once(first).chain(std::iter::from_fn(|| inbox.try_recv().ok())).take(GROUP) {
+                match command {
+                    Command::Append { lines: more, count: n, done } => {
+                        lines.push_str(&more);
+                        count += n;
+                        waiting.push(done);
+                    }
+                    other => others.push(other),
+                }
+            }
+            if !waiting.is_empty() {
+                self.append(&lines, count, waiting);
+            }
+            for command in others {
+                self.answer(command);
+            }
+        }
+    }
+
+    fn append(&mut self, lines: &str, count: u64, waiting: Waiting) {
+        let bytes = lines.len() as u64;
+        let insert = "insert into batches (count, bytes, lines) values (?1, ?2, ?3)";
+        match self.connection.execute(insert, params![count, bytes, lines]) {
+            Ok(_) => {
+                self.gauges.events.fetch_add(count, Ordering::Relaxed);
+                self.gauges.bytes.fetch_add(bytes, Ordering::Relaxed);
+                self.wake.notify_one();
+                waiting.into_iter().for_each(|done| drop(done.send(Ok(()))));
+            }
+            Err(error) => {
+                tracing::error!(%error, "events could not be written to the spool");
+                waiting.into_iter().for_each(|done| drop(done.send(Err(SpoolError::Disk(error.to_string())))));
+            }
+        }
+    }
+
+    fn answer(&mut self, command: Command) {
+        match command {
+            // Whoever asked may be gone; then nobody needs the answer.
+            Command::Read { after, at_least, done } => drop(done.send(self.read(after, at_least))),
+            Command::Forget { up_to, done } => drop(done.send(self.forget(up_to))),
+            Command::Append { lines, count, done } => self.append(&lines, count, vec![done]),
+        }
+    }
+
+    fn read(&self, after: i64, at_least: usize) -> Result<Spooled, SpoolError> {
+        let mut spooled = Spooled { last_id: after, ..Spooled::default() };
+        let mut statement = self.connection.prepare_cached("select id, lines from batches where id > ?1 order by id")?;
+        let mut rows = statement.query([after])?;
+        while let Some(row) = rows.next()? {
+            spooled.last_id = row.get(0)?;
+            for line in row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?.lines() {
+                match serde_json::from_str(line) {
+                    Ok(event) => spooled.events.push(event),
+                    Err(error) => spooled.unreadable.push((line.to_owned(), error.to_string())),
+                }
+            }
+            if spooled.events.len() >= at_least {
+                break;
+            }
+        }
+        Ok(spooled)
+    }
+
+    fn forget(&mut self, up_to: i64) -> Result<(), SpoolError> {
+        let sums = "select coalesce(sum(count), 0), coalesce(sum(bytes), 0) from batches where id <= ?1";
+        let (events, bytes): (u64, u64) = self.connection.query_row(sums, [up_to], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        self.connection.execute("delete from batches where id <= ?1", [up_to])?;
+        self.gauges.events.fetch_sub(events, Ordering::Relaxed);
+        self.gauges.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        Ok(())
+    }
+}

@@ -1,0 +1,282 @@
+//! Puts the parts together and keeps them running.
+
+use std::{net::SocketAddr, path::Path, str::FromStr, sync::OnceLock, time::Duration};
+
+use anyhow::Context;
+use chrono::{TimeDelta, Utc};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use serde_json::value::RawValue;
+use sqlx::{migrate::MigrateError, postgres::PgConnectOptions};
+use taskscope_wire::ServerState;
+use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
+
+use super::{
+    config::Config,
+    data_dir::DataDir,
+    embedded_pg::EmbeddedPostgres,
+    http::{self, AppState, Figures, IngestToken, RouteInfo},
+    hub::Hub,
+    recorder::Recorder,
+    store::{Notice, Store, StoreError},
+};
+
+/// How long connections may take to end when the server stops.
+const STOP_LIMIT: Duration = Duration::from_secs(2);
+/// How often Postgres is asked for a sign of life.
+const PULSE: Duration = Duration::from_millis(500);
+/// Live batches that are read at once when catching up.
+const CATCH_UP: i64 = 500;
+/// Messages that a starting server loads, so that watchers of the one before lose nothing.
+const PRELOADED_MESSAGES: i64 = 10_000;
+/// How often other recorders' batches are looked for if no notification comes.
+const POLL: Duration = Duration::from_secs(2);
+/// How long our own batch may take from its notification to the hub.
+const OWN_BATCH: Duration = Duration::from_millis(25);
+/// Waiting events below this are the ordinary flow.
+const BACKLOG: u64 = 5000;
+
+/// A running server.
+#[derive(Debug)]
+pub struct Server {
+    /// Where it serves.
+    pub addr: SocketAddr,
+    /// Reads and writes.
+    pub store: Store,
+    /// Every route and who may call it.
+    pub routes: Vec<RouteInfo>,
+    stop: oneshot::Sender<()>,
+    tasks: JoinSet<anyhow::Result<()>>,
+    // Dropped in this order, after everything else has ended.
+    postgres: Option<EmbeddedPostgres>,
+    _data_dir: DataDir,
+}
+
+impl Server {
+    /// Starts everything. Events are taken from now on; the database may still be on its way.
+    ///
+    /// # Errors
+    /// A sentence that says what to do.
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
+        let data_dir = DataDir::take(&config.data_dir).await?;
+        let listener = TcpListener::bind(config.addr).await.with_context(|| {
+            format!("{} is taken by another program: stop it, or choose another address with TASKSCOPE_ADDR", config.addr)
+        })?;
+        let addr = listener.local_addr()?;
+        let (postgres, options) = database(&config).await?;
+        let store = Store::new(options);
+        let hub = Hub::default();
+        hub.set_server(ServerState { database_up: false, database_down_since: Some(Utc::now()), events_waiting: 0 });
+        let recorder = Recorder::open(&data_dir.spool()?, config.spool_limit_bytes, store.clone(), hub.clone())
+            .context("the spool can't be opened")?;
+        let state = AppState {
+            leptos: config.leptos.clone(),
+            store: store.clone(),
+            recorder: recorder.clone(),
+            hub: hub.clone(),
+            ingest_token: IngestToken(config.ingest_token.as_deref().map(Into::into)),
+            figures: Figures(figures()?),
+        };
+        let (router, routes) = http::router(state);
+        let (stop, stopped) = oneshot::channel();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            let stopped = async { drop(stopped.await) };
+            Ok(axum::serve(listener, router).with_graceful_shutdown(stopped).await?)
+        });
+        tasks.spawn(run(store.clone(), recorder, hub, config.retention_days));
+        Ok(Self { addr, store, routes, stop, tasks, postgres, _data_dir: data_dir })
+    }
+
+    /// Runs until `stop` is over, or something can't go on.
+    ///
+    /// # Errors
+    /// Why it can't go on.
+    pub async fn run_until(mut self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let outcome = tokio::select! {
+            () = stop => Ok(()),
+            ended = self.tasks.join_next() => match ended {
+                Some(Ok(outcome)) => outcome.and_then(|()| anyhow::bail!("a part of the server ended")),
+                Some(Err(panic)) => Err(panic.into()),
+                None => Ok(()),
+            },
+        };
+        self.stop().await;
+        outcome
+    }
+
+    /// Stops in order: connections, then the rest, then the embedded database.
+    pub async fn stop(mut self) {
+        // The receiver may be gone with its task.
+        let _ = self.stop.send(());
+        // Live connections don't end by themselves; one waits a moment for the others.
+        let _ = tokio::time::timeout(STOP_LIMIT, self.tasks.join_next()).await;
+        self.tasks.shutdown().await;
+        let _ = tokio::time::timeout(STOP_LIMIT, self.store.close()).await;
+        if let Some(postgres) = self.postgres.take() {
+            // It waits for a thread.
+            let _ = tokio::task::spawn_blocking(move || drop(postgres)).await;
+        }
+    }
+}
+
+async fn database(config: &Config) -> anyhow::Result<(Option<EmbeddedPostgres>, PgConnectOptions)> {
+    match &config.database_url {
+        Some(url) => Ok((None, PgConnectOptions::from_str(url).context("DATABASE_URL is no Postgres URL")?)),
+        None => {
+            let postgres = EmbeddedPostgres::start(Path::new(&config.data_dir)).await?;
+            let options = postgres.options();
+            Ok((Some(postgres), options))
+        }
+    }
+}
+
+/// There is one set of figures a process, however many servers a test starts in it.
+fn figures() -> anyhow::Result<PrometheusHandle> {
+    static FIGURES: OnceLock<PrometheusHandle> = OnceLock::new();
+    if let Some(figures) = FIGURES.get() {
+        return Ok(figures.clone());
+    }
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    // Another thread may have been first; then its handle is the right one.
+    if metrics::set_global_recorder(recorder).is_ok() {
+        let _ = FIGURES.set(handle.clone());
+    }
+    Ok(FIGURES.get().cloned().unwrap_or(handle))
+}
+
+/// All that goes on beside requests, once the database is there.
+async fn run(store: Store, recorder: Recorder, hub: Hub, retention_days: u32) -> anyhow::Result<()> {
+    prepare(&store).await?;
+    let mut tasks = JoinSet::new();
+    tasks.spawn(follow(store.clone(), recorder.clone(), hub.clone()));
+    tasks.spawn(recorder.clone().run());
+    tasks.spawn(take_pulse(store.clone(), recorder, hub));
+    tasks.spawn(keep_house(store, retention_days));
+    match tasks.join_next().await {
+        Some(Err(panic)) => Err(panic.into()),
+        _ => anyhow::bail!("a part of the server ended"),
+    }
+}
+
+/// Waits for Postgres with back-off, and brings the tables up to this version.
+async fn prepare(store: &Store) -> anyhow::Result<()> {
+    let mut pause = Duration::from_millis(100);
+    loop {
+        let error = match store.migrate().await {
+            Ok(()) => return Ok(()),
+            Err(error @ (MigrateError::VersionMissing(_) | MigrateError::VersionMismatch(_) | MigrateError::Dirty(_))) => {
+                return Err(error).context("the database was not made by this version of Taskscope: use another one");
+            }
+            Err(error) => error,
+        };
+        tracing::warn!(%error, "waiting for the database");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(5));
+    }
+}
+
+/// Brings what others commit to the hub, and what they write by SQL to the recorder.
+async fn follow(store: Store, recorder: Recorder, hub: Hub) {
+    loop {
+        if let Err(error) = listen(&store, &recorder, &hub).await {
+            tracing::warn!(%error, "not listening to the database");
+        }
+        tokio::time::sleep(PULSE).await;
+    }
+}
+
+async fn listen(store: &Store, recorder: &Recorder, hub: &Hub) -> Result<(), StoreError> {
+    let mut news = store.listen().await?;
+    catch_up(store, hub).await?;
+    recorder.look_for_foreign_changes();
+    loop {
+        tokio::select! {
+            notice = news.next() => match notice? {
+                Notice::Foreign => recorder.look_for_foreign_changes(),
+                Notice::Committed(seq) if seq <= hub.position().seq => {}
+                Notice::Committed(seq) => {
+                    tokio::time::sleep(OWN_BATCH).await;
+                    if seq > hub.position().seq {
+                        catch_up(store, hub).await?;
+                    }
+                }
+            },
+            () = hub.behind() => catch_up(store, hub).await?,
+            () = tokio::time::sleep(POLL) => {
+                if store.position().await? != hub.position() {
+                    catch_up(store, hub).await?;
+                }
+            }
+        }
+    }
+}
+
+async fn catch_up(store: &Store, hub: &Hub) -> Result<(), StoreError> {
+    let known = hub.position();
+    let current = store.position().await?;
+    let mut after = if known.epoch == current.epoch { known.seq } else { current.seq - PRELOADED_MESSAGES };
+    loop {
+        let (position, batches) = store.batches_after(after, CATCH_UP).await?;
+        let Some(last) = batches.last().map(|batch| batch.last_seq) else {
+            hub.catch_up(&position, Vec::new());
+            return Ok(());
+        };
+        hub.catch_up(&position, batches.into_iter().map(|batch| (batch.first_seq, split(&batch.messages))).collect());
+        after = last;
+    }
+}
+
+/// The messages of a stored JSON array, each as its text.
+fn split(array: &str) -> Vec<String> {
+    let messages: Vec<&RawValue> = serde_json::from_str(array).unwrap_or_default();
+    messages.into_iter().map(|message| message.get().to_owned()).collect()
+}
+
+/// Tells watchers whether Postgres answers, and how much waits for it.
+async fn take_pulse(store: Store, recorder: Recorder, hub: Hub) {
+    let mut down_since = None;
+    loop {
+        match store.ping().await {
+            Ok(()) => down_since = None,
+            Err(error) => {
+                if down_since.is_none() {
+                    tracing::error!(%error, "the database is not reachable; events are kept");
+                }
+                down_since = down_since.or_else(|| Some(Utc::now()));
+            }
+        }
+        let waiting = recorder.waiting();
+        hub.set_server(ServerState {
+            database_up: down_since.is_none(),
+            database_down_since: down_since,
+            events_waiting: if down_since.is_some() || waiting > BACKLOG { waiting } else { 0 },
+        });
+        tokio::time::sleep(PULSE).await;
+    }
+}
+
+/// Partitions ahead, retention behind.
+async fn keep_house(store: Store, retention_days: u32) {
+    loop {
+        let now = Utc::now();
+        let done = async {
+            store.make_partitions(now).await?;
+            let dropped = store.drop_before(now - TimeDelta::days(i64::from(retention_days))).await?;
+            store.prune_live_batches().await?;
+            store.analyze().await?;
+            Ok::<_, StoreError>(dropped)
+        };
+        let pause = match done.await {
+            Ok(dropped) => {
+                tracing::debug!(dropped, "partitions are in order");
+                Duration::from_secs(3600)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "partitions could not be looked after");
+                Duration::from_secs(60)
+            }
+        };
+        tokio::time::sleep(pause).await;
+    }
+}

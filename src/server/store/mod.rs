@@ -1,0 +1,182 @@
+//! Postgres: the only place with SQL on the monitor's tables.
+//!
+//! Reads take one snapshot each, so that the numbers of an answer agree with each other. Writes go through [`BatchTx`] alone,
+//! which holds the sequencer's row: batches of all recorders on one database are one after the other.
+
+mod attempt;
+mod batch;
+mod events;
+mod executions;
+mod foreign;
+mod metrics;
+mod partitions;
+
+use std::time::Duration;
+
+use sqlx::{
+    PgPool, Postgres, Transaction,
+    postgres::{PgConnectOptions, PgListener, PgPoolOptions},
+};
+use taskscope_wire::Position;
+
+pub use attempt::{Described, End, FinishText, Memo, RowKey, StoredAttempt};
+pub use batch::{BatchTx, Written};
+pub use events::StoredBatch;
+pub use foreign::{ForeignChange, ForeignRow};
+
+/// How long a read may take. Postgres is told, and the client side gives up a little later, for a server that is frozen.
+const READ_LIMIT: Duration = Duration::from_secs(5);
+
+/// The channel on which recorders tell each other that a batch was committed.
+const LIVE_CHANNEL: &str = "taskscope_live";
+/// The channel on which the triggers tell that somebody wrote the log by SQL.
+const FOREIGN_CHANNEL: &str = "taskscope_foreign";
+
+/// The connections to Postgres. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pool: PgPool,
+}
+
+/// Why the store didn't do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Postgres can't be reached, is starting or stopping, or doesn't answer in time. The same call may work later.
+    #[error("the database is not reachable: {0}")]
+    Unavailable(String),
+    /// Postgres refuses the data.
+    #[error("the database refuses the data: {0}")]
+    Refused(String),
+    /// Anything else.
+    #[error(transparent)]
+    Failed(sqlx::Error),
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Tls(_)
+            | sqlx::Error::WorkerCrashed | sqlx::Error::Protocol(_) => Self::Unavailable(error.to_string()),
+            sqlx::Error::Database(cause) => match cause.code().as_deref().and_then(|code| code.get(..2)) {
+                // Connection, resources (disk full, too many connections), operator intervention, system errors.
+                Some("08" | "53" | "57" | "58") => Self::Unavailable(cause.to_string()),
+                // Data, constraints, program limits.
+                Some("22" | "23" | "54") => Self::Refused(cause.to_string()),
+                _ => Self::Failed(error),
+            },
+            _ => Self::Failed(error),
+        }
+    }
+}
+
+impl Store {
+    /// Prepares connections; the first one is made when it is needed.
+    #[must_use]
+    pub fn new(options: PgConnectOptions) -> Self {
+        let options = options
+            .application_name("taskscope")
+            .options([("statement_timeout", format!("{}ms", READ_LIMIT.as_millis()))]);
+        let pool = PgPoolOptions::new()
+            .max_connections(12)
+            .acquire_timeout(Duration::from_secs(2))
+            .idle_timeout(Duration::from_secs(120))
+            .connect_lazy_with(options);
+        Self { pool }
+    }
+
+    /// Brings the tables up to this version.
+    ///
+    /// # Errors
+    /// Postgres doesn't answer, or the database was made by a newer version.
+    pub async fn migrate(&self) -> Result<(), sqlx::migrate::MigrateError> {
+        sqlx::migrate!().run(&self.pool).await
+    }
+
+    /// Takes every migration back: the tables and all that is in them are gone.
+    ///
+    /// # Errors
+    /// Postgres doesn't answer.
+    pub async fn migrate_down(&self) -> Result<(), sqlx::migrate::MigrateError> {
+        sqlx::migrate!().undo(&self.pool, 0).await
+    }
+
+    /// Asks Postgres for a sign of life.
+    ///
+    /// # Errors
+    /// There was none within a second and a half.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        let ping = sqlx::query_scalar!("select 1 as one").fetch_one(&self.pool);
+        match tokio::time::timeout(Duration::from_millis(1500), ping).await {
+            Ok(answer) => answer.map(|_| ()).map_err(Into::into),
+            Err(_) => Err(StoreError::Unavailable("no answer within 1.5 s".to_owned())),
+        }
+    }
+
+    /// Listens for commits of other recorders and for changes made by SQL.
+    ///
+    /// # Errors
+    /// Postgres doesn't answer.
+    pub async fn listen(&self) -> Result<News, StoreError> {
+        let mut listener = PgListener::connect_with(&self.pool).await?;
+        listener.listen_all([LIVE_CHANNEL, FOREIGN_CHANNEL]).await?;
+        Ok(News(listener))
+    }
+
+    /// Where the live stream stands.
+    ///
+    /// # Errors
+    /// Postgres doesn't answer.
+    pub async fn position(&self) -> Result<Position, StoreError> {
+        read(async { position(&mut self.snapshot().await?).await }).await
+    }
+
+    /// Closes all connections.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// A read-only transaction in which all queries see the same rows.
+    async fn snapshot(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+        Ok(self.pool.begin_with("begin isolation level repeatable read read only").await?)
+    }
+}
+
+/// What other connections tell.
+#[derive(Debug)]
+pub struct News(PgListener);
+
+/// Something that another connection did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notice {
+    /// A recorder committed a batch that ends with this number.
+    Committed(i64),
+    /// Somebody wrote the log by SQL.
+    Foreign,
+}
+
+impl News {
+    /// Waits for the next notice.
+    ///
+    /// # Errors
+    /// The connection is lost: listen anew, and look what was missed.
+    pub async fn next(&mut self) -> Result<Notice, StoreError> {
+        let notification = self.0.try_recv().await?.ok_or_else(|| StoreError::Unavailable("the connection was lost".to_owned()))?;
+        Ok(match notification.channel() {
+            FOREIGN_CHANNEL => Notice::Foreign,
+            _ => Notice::Committed(notification.payload().parse().unwrap_or(i64::MAX)),
+        })
+    }
+}
+
+async fn position(tx: &mut Transaction<'static, Postgres>) -> Result<Position, StoreError> {
+    let row = sqlx::query!("select epoch, last_seq from live_stream").fetch_one(&mut **tx).await?;
+    Ok(Position { epoch: row.epoch, seq: row.last_seq })
+}
+
+/// Gives a read its time limit on this side too, since a frozen server can't keep its own.
+async fn read<T>(query: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    match tokio::time::timeout(READ_LIMIT, query).await {
+        Ok(answer) => answer,
+        Err(_) => Err(StoreError::Unavailable(format!("no answer within {} s", READ_LIMIT.as_secs()))),
+    }
+}

@@ -1,0 +1,69 @@
+//! One partition a day: made ahead, dropped when the retention has passed.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Days, NaiveDate, Utc};
+
+use super::{Store, StoreError};
+
+/// How many days ahead partitions are made.
+const AHEAD: u64 = 7;
+
+impl Store {
+    /// Makes the partitions of yesterday to a week ahead.
+    ///
+    /// # Errors
+    /// Postgres doesn't answer.
+    pub async fn make_partitions(&self, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let today = now.date_naive();
+        let days = (0..=AHEAD).map(|ahead| today + Days::new(ahead)).chain([today - Days::new(1)]);
+        self.ensure_partitions(&days.collect()).await
+    }
+
+    /// Makes the partitions of these days where they are missing.
+    ///
+    /// # Errors
+    /// Postgres doesn't answer.
+    pub async fn ensure_partitions(&self, days: &BTreeSet<NaiveDate>) -> Result<(), StoreError> {
+        for day in days {
+            sqlx::query!("select taskscope_ensure_partition($1)", day).fetch_one(&self.pool).await?;
+        }
+        Ok(())
+    }
+
+    /// Drops the partitions of days that ended before `cutoff`, and deletes what stands before it in the default partition.
+    /// Returns how many partitions were dropped.
+    ///
+    /// # Errors
+    /// Postgres doesn't answer.
+    pub async fn drop_before(&self, cutoff: DateTime<Utc>) -> Result<usize, StoreError> {
+        let names = sqlx::query_scalar!(
+            r#"select c.relname as "name!" from pg_inherits i join pg_class c on c.oid = i.inhrelid
+               where i.inhparent = 'task_execution_logs'::regclass and c.relname ~ '^task_execution_logs_\d{8}$'
+               order by 1"#
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let oldest_kept = format!("task_execution_logs_{}", cutoff.format("%Y%m%d"));
+        let mut dropped = 0;
+        for name in names.into_iter().filter(|name| *name < oldest_kept) {
+            // The name was matched against the pattern above: digits only.
+            sqlx::query(sqlx::AssertSqlSafe(format!("drop table {name}"))).execute(&self.pool).await?;
+            dropped += 1;
+        }
+        sqlx::query!("delete from task_execution_logs_default where created_at < $1", cutoff).execute(&self.pool).await?;
+        Ok(dropped)
+    }
+
+    /// Refreshes the planner's figures of the whole log, which autovacuum never does for a partitioned table.
+    ///
+    /// # Errors
+    /// Postgres doesn't answer.
+    pub async fn analyze(&self) -> Result<(), StoreError> {
+        let mut tx = self.pool.begin().await?;
+        sqlx::query!("set local statement_timeout = '10min'").execute(&mut *tx).await?;
+        sqlx::query!("analyze task_execution_logs").execute(&mut *tx).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}
