@@ -16,23 +16,23 @@ use serde::Deserialize;
 pub struct Settings {
     /// The Postgres server; without it Taskscope runs a private one in its data directory.
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
-    database_url: Option<String>,
+    pub database_url: Option<String>,
     /// Address and port to serve on [default: 127.0.0.1:3000].
     #[arg(long, env = "TASKSCOPE_ADDR", value_name = "ADDRESS:PORT")]
-    addr: Option<String>,
+    pub addr: Option<String>,
     /// Where the spool and the private database live [default: $XDG_DATA_HOME/taskscope, as root /var/lib/taskscope].
     #[arg(long, env = "TASKSCOPE_DATA_DIR", value_name = "DIRECTORY")]
-    data_dir: Option<PathBuf>,
+    pub data_dir: Option<PathBuf>,
     /// Days that executions are kept [default: 30].
     #[arg(long, env = "TASK_LOG_RETENTION_DAYS", value_name = "DAYS")]
     #[serde(alias = "task_log_retention_days")]
-    retention_days: Option<u32>,
+    pub retention_days: Option<u32>,
     /// What clients must send in `access-token` or as a bearer token to report events; on loopback none is needed.
     #[arg(long, env = "TASKSCOPE_INGEST_TOKEN", value_name = "TOKEN", hide_env_values = true)]
-    ingest_token: Option<String>,
+    pub ingest_token: Option<String>,
     /// Megabytes of events that may wait for the database [default: 2048].
     #[arg(long, env = "TASKSCOPE_SPOOL_LIMIT_MB", value_name = "MB")]
-    spool_limit_mb: Option<u64>,
+    pub spool_limit_mb: Option<u64>,
 }
 
 /// The configuration, checked.

@@ -195,9 +195,7 @@ fn major_of(bin: &Path) -> Option<String> {
 /// Makes the cluster beside its place and moves it there, so that a half-made one is never taken for one.
 fn make_cluster(user: ServerUser, programs: &Path, base: &Path, data: &Path) -> anyhow::Result<()> {
     let unfinished = base.join("data.tmp");
-    if unfinished.exists() {
-        fs::remove_dir_all(&unfinished)?;
-    }
+    gone(fs::remove_dir_all(&unfinished)).context("an unfinished cluster can't be removed")?;
     fs::create_dir(&unfinished)?;
     user.own(&unfinished)?;
     let output = user
@@ -225,10 +223,8 @@ fn prepare_socket_dir(user: ServerUser, base: &Path, data: &Path) -> anyhow::Res
     } else {
         std::env::temp_dir().join(format!("taskscope-{}", std::process::id()))
     };
-    if directory.exists() {
-        fs::remove_dir_all(&directory)?;
-    }
-    fs::create_dir(&directory)?;
+    gone(fs::remove_dir_all(&directory)).context("the directory of the socket can't be made anew")?;
+    fs::create_dir(&directory).with_context(|| format!("{} can't be made", directory.display()))?;
     user.own(&directory)?;
     Ok(directory)
 }
@@ -256,8 +252,15 @@ fn clear_stale(data: &Path) -> anyhow::Result<()> {
         }
         thread::sleep(Duration::from_millis(20));
     }
-    fs::remove_file(file)?;
-    Ok(())
+    gone(fs::remove_file(file)).context("postmaster.pid can't be removed")
+}
+
+/// An ending server may have removed its files itself meanwhile.
+fn gone(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
 }
 
 /// Every process of a cluster has the data directory as its working directory; a zombie has none.

@@ -6,6 +6,19 @@ mod data_dir;
 pub mod embedded_pg;
 pub mod http;
 pub mod hub;
+mod page_error;
 pub mod recorder;
 pub mod serve;
 pub mod store;
+
+use std::sync::{
+    LazyLock,
+    atomic::{AtomicU64, Ordering},
+};
+
+/// An id that no other request of this process or an earlier one has: a user quotes it, and the log has the cause beside it.
+fn new_request_id() -> String {
+    static STARTED: LazyLock<i64> = LazyLock::new(|| chrono::Utc::now().timestamp_millis());
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    format!("{:x}-{:x}", *STARTED, COUNT.fetch_add(1, Ordering::Relaxed))
+}

@@ -147,7 +147,7 @@ fn figures() -> anyhow::Result<PrometheusHandle> {
 
 /// All that goes on beside requests, once the database is there.
 async fn run(store: Store, recorder: Recorder, hub: Hub, retention_days: u32) -> anyhow::Result<()> {
-    prepare(&store).await?;
+    prepare(&store, &hub).await?;
     let mut tasks = JoinSet::new();
     tasks.spawn(follow(store.clone(), recorder.clone(), hub.clone()));
     tasks.spawn(recorder.clone().run());
@@ -159,16 +159,19 @@ async fn run(store: Store, recorder: Recorder, hub: Hub, retention_days: u32) ->
     }
 }
 
-/// Waits for Postgres with back-off, and brings the tables up to this version.
-async fn prepare(store: &Store) -> anyhow::Result<()> {
+/// Waits for Postgres with back-off, brings the tables up to this version, and the hub to where the stream stands.
+async fn prepare(store: &Store, hub: &Hub) -> anyhow::Result<()> {
     let mut pause = Duration::from_millis(100);
     loop {
-        let error = match store.migrate().await {
-            Ok(()) => return Ok(()),
+        let error: anyhow::Error = match store.migrate().await {
+            Ok(()) => match catch_up(store, hub).await {
+                Ok(()) => return Ok(()),
+                Err(error) => error.into(),
+            },
             Err(error @ (MigrateError::VersionMissing(_) | MigrateError::VersionMismatch(_) | MigrateError::Dirty(_))) => {
                 return Err(error).context("the database was not made by this version of Taskscope: use another one");
             }
-            Err(error) => error,
+            Err(error) => error.into(),
         };
         tracing::warn!(%error, "waiting for the database");
         tokio::time::sleep(pause).await;

@@ -26,5 +26,5 @@ pub async fn get_history(query: HistoryQuery) -> Result<HistoryPage, AppError> {
 pub async fn get_execution(id: i64) -> Result<Execution, AppError> {
     use crate::server::store::Store;
     let execution = expect_context::<Store>().execution(id).await?;
-    execution.ok_or_else(|| AppError::NotFound(format!("execution {id}")))
+    execution.ok_or_else(|| AppError::NotFound(format!("execution {id}")).with_status())
 }

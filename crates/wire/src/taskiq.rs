@@ -160,5 +160,10 @@ fn unwrap_result(value: Json) -> Json {
     struct Wrapped {
         return_value: Json,
     }
-    serde_json::from_str::<Wrapped>(value.as_str()).map_or(value, |wrapped| wrapped.return_value)
+    // serde would read an array as the fields of the struct, too.
+    let wrapped = value.as_str().trim_start().starts_with('{').then(|| serde_json::from_str::<Wrapped>(value.as_str()));
+    match wrapped {
+        Some(Ok(wrapped)) => wrapped.return_value,
+        _ => value,
+    }
 }

@@ -1,12 +1,6 @@
 //! Answers that are errors: a sentence for the caller; an internal cause goes to the log under an id that the caller gets.
 
-use std::{
-    any::Any,
-    sync::{
-        LazyLock,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::any::Any;
 
 use axum::{
     Json,
@@ -15,10 +9,7 @@ use axum::{
 };
 use taskscope_wire::{ErrorBody, InvalidQuery};
 
-use crate::{
-    error::AppError,
-    server::{recorder::SpoolError, store::StoreError},
-};
+use crate::server::{new_request_id, recorder::SpoolError, store::StoreError};
 
 /// Seconds after which a caller that was refused for load should come again.
 const RETRY_AFTER_SECONDS: &str = "1";
@@ -77,13 +68,6 @@ fn internal(cause: &str) -> Response {
     (StatusCode::INTERNAL_SERVER_ERROR, Json(body)).into_response()
 }
 
-/// An id that no other request of this process or an earlier one has.
-pub(super) fn new_request_id() -> String {
-    static STARTED: LazyLock<i64> = LazyLock::new(|| chrono::Utc::now().timestamp_millis());
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    format!("{:x}-{:x}", *STARTED, COUNT.fetch_add(1, Ordering::Relaxed))
-}
-
 pub(super) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     internal(text.unwrap_or("a panic without a text"))
@@ -108,19 +92,6 @@ impl From<StoreError> for ApiError {
                 Self::Unavailable("the database is not reachable; events are kept meanwhile".to_owned())
             }
             StoreError::Refused(_) | StoreError::Failed(_) => Self::Internal(error.to_string()),
-        }
-    }
-}
-
-impl From<StoreError> for AppError {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Unavailable(_) => Self::DatabaseAway,
-            StoreError::Refused(_) | StoreError::Failed(_) => {
-                let request_id = new_request_id();
-                tracing::error!(request_id, cause = %error, "a page's request failed");
-                Self::Internal(request_id)
-            }
         }
     }
 }

@@ -28,7 +28,7 @@ use tower_http::{
 
 pub use openapi::openapi;
 
-use super::{hub::Hub, recorder::Recorder, store::Store};
+use super::{hub::Hub, new_request_id, recorder::Recorder, store::Store};
 
 /// Bytes of the largest body: a batch of native events.
 const LARGEST_BODY: usize = 8 * 1024 * 1024;
@@ -143,6 +143,6 @@ struct NewRequestId;
 
 impl MakeRequestId for NewRequestId {
     fn make_request_id<B>(&mut self, _: &axum::http::Request<B>) -> Option<RequestId> {
-        error::new_request_id().parse().ok().map(RequestId::new)
+        new_request_id().parse().ok().map(RequestId::new)
     }
 }

@@ -2,8 +2,9 @@
 
 use axum::{
     Router,
+    body::to_bytes,
     extract::Request,
-    http::{HeaderName, HeaderValue, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{Redirect, Response},
     routing::get,
@@ -14,7 +15,13 @@ use tower_http::compression::CompressionLayer;
 use utoipa_swagger_ui::SwaggerUi;
 
 use super::{Access, AppState, RouteInfo, openapi::openapi};
-use crate::app::{App, shell};
+use crate::{
+    app::{App, shell},
+    error::AppError,
+};
+
+/// Bytes of the longest error of a server function.
+const LARGEST_ERROR: usize = 64 * 1024;
 
 /// Adds pages, server functions, the API's description and static files.
 pub(super) fn add(router: Router<AppState>, mut routes: Vec<RouteInfo>, state: &AppState) -> (Router<AppState>, Vec<RouteInfo>) {
@@ -40,6 +47,7 @@ pub(super) fn add(router: Router<AppState>, mut routes: Vec<RouteInfo>, state: &
             }
         })
         .fallback(leptos_axum::file_and_error_handler_with_context::<AppState, _>(set_content_security_policy, shell))
+        .layer(middleware::from_fn(blame_arguments))
         .layer(middleware::from_fn(cache))
         .layer(CompressionLayer::new());
     let docs = Router::new().merge(SwaggerUi::new("/api/docs").url("/api/openapi.json", openapi())).layer(middleware::from_fn(docs_policy));
@@ -56,6 +64,21 @@ fn set_content_security_policy() {
     if let (Some(response), Ok(policy)) = (use_context::<ResponseOptions>(), HeaderValue::from_str(&policy)) {
         response.insert_header(header::CONTENT_SECURITY_POLICY, policy);
     }
+}
+
+/// Leptos answers 500 to a call of a server function whose arguments can't be read; whose fault that is, the status should say.
+async fn blame_arguments(request: Request, next: Next) -> Response {
+    let is_call = request.uri().path().starts_with("/api/fn/");
+    let response = next.run(request).await;
+    if !is_call || response.status() != StatusCode::INTERNAL_SERVER_ERROR {
+        return response;
+    }
+    let (mut head, body) = response.into_parts();
+    let body = to_bytes(body, LARGEST_ERROR).await.unwrap_or_default();
+    if let Ok(error) = serde_json::from_slice::<AppError>(&body) {
+        head.status = error.status();
+    }
+    Response::from_parts(head, body.into())
 }
 
 /// The API's page brings its own inline styles.

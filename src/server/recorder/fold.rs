@@ -74,12 +74,7 @@ fn apply_native(attempt: &mut StoredAttempt, event: &TaskEvent) {
 /// What the end said is remembered only as long as nothing better says it.
 fn forget_what_is_covered(attempt: &mut StoredAttempt) {
     let Some(from_end) = &mut attempt.memo.from_end else { return };
-    let described = &attempt.described;
-    from_end.params.take_if(|_| described.params.is_some());
-    from_end.labels.take_if(|_| described.labels.is_some());
-    from_end.queue.take_if(|_| described.queue.is_some());
-    from_end.worker.take_if(|_| described.worker.is_some());
-    from_end.max_retries.take_if(|_| described.max_retries.is_some());
+    from_end.leave_out(&attempt.described);
     attempt.memo.from_end.take_if(|from_end| *from_end == Described::default());
 }
 

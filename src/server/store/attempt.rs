@@ -107,13 +107,13 @@ impl Described {
         self
     }
 
-    /// Leaves out what is the same in `other`.
-    pub fn without(&mut self, other: &Self) {
-        clear_equal(&mut self.params, &other.params);
-        clear_equal(&mut self.labels, &other.labels);
-        clear_equal(&mut self.queue, &other.queue);
-        clear_equal(&mut self.worker, &other.worker);
-        clear_equal(&mut self.max_retries, &other.max_retries);
+    /// Leaves out what `other` has.
+    pub fn leave_out(&mut self, other: &Self) {
+        self.params.take_if(|_| other.params.is_some());
+        self.labels.take_if(|_| other.labels.is_some());
+        self.queue.take_if(|_| other.queue.is_some());
+        self.worker.take_if(|_| other.worker.is_some());
+        self.max_retries.take_if(|_| other.max_retries.is_some());
     }
 
     /// The labels as JSON.
@@ -126,12 +126,6 @@ impl Described {
 fn fill<T: Clone>(to: &mut Option<T>, from: &Option<T>) {
     if to.is_none() {
         to.clone_from(from);
-    }
-}
-
-fn clear_equal<T: PartialEq>(value: &mut Option<T>, other: &Option<T>) {
-    if value == other {
-        *value = None;
     }
 }
 

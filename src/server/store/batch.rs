@@ -257,8 +257,9 @@ impl From<Row> for StoredAttempt {
             worker: row.worker,
             max_retries: row.max_retries,
         };
+        // A column holds what the end said only where nothing else did.
         if let Some(from_end) = &memo.from_end {
-            described.without(from_end);
+            described.leave_out(from_end);
         }
         Self {
             key: Some(RowKey { id: row.id, created_at: row.created_at }),

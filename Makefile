@@ -1,0 +1,30 @@
+# Every target fetches what it misses (scripts/tools.sh) and can be called again at any time.
+.PHONY: help run demo dev build check test tools clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+
+run: ## build Taskscope and serve it on http://127.0.0.1:3000 (or TASKSCOPE_ADDR)
+	@scripts/run
+
+demo: ## the same, with NATS, a TaskIQ worker and a steady load of sample tasks
+	@scripts/demo
+
+dev: ## build in debug mode, serve, rebuild and reload on every change
+	@scripts/dev
+
+build: ## the release program: target/release/taskscope, target/release/hash.txt, target/site
+	@scripts/build
+
+check: ## formatting, lints on both sides, docs, checked SQL, Python types
+	@scripts/check
+
+test: ## check, and the tests of Rust, Python and the browser
+	@scripts/test
+
+tools: ## fetch every tool that any target needs
+	@scripts/tools
+
+clean: ## delete what was built here; tools that clones share stay
+	@rm -rf target end2end/node_modules end2end/artifacts

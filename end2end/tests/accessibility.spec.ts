@@ -1,0 +1,64 @@
+import { AxeBuilder } from '@axe-core/playwright';
+
+import { aDay } from '../support/data.ts';
+import { Taskscope } from '../support/taskscope.ts';
+import { expect, open, test } from '../support/test.ts';
+
+// Chromium notes every page whose status is no success.
+test.use({ allowedErrors: [/the server responded with a status of 400/] });
+
+let seeded: Taskscope;
+let empty: Taskscope;
+
+test.beforeAll(async () => {
+  seeded = await Taskscope.fresh('accessibility');
+  empty = await Taskscope.fresh('accessibility-empty');
+  await seeded.report(aDay());
+});
+
+test.afterAll(async () => {
+  await seeded.remove();
+  await empty.remove();
+});
+
+/** The address of the newest failed execution. */
+async function failedExecution(): Promise<number | undefined> {
+  await expect.poll(async () => (await seeded.history({ status: 'failed' })).total_count).toBeGreaterThan(0);
+  return (await seeded.history({ status: 'failed' })).items[0]?.id;
+}
+
+const PAGES: Record<string, () => Promise<string>> = {
+  overview: async () => `${seeded.url}/monitoring`,
+  'overview without data': async () => `${empty.url}/monitoring`,
+  history: async () => `${seeded.url}/monitoring/history`,
+  'history, filtered to nothing': async () => `${seeded.url}/monitoring/history?q=nothing-holds-this`,
+  'history with details': async () => `${seeded.url}/monitoring/history?status=failed&execution=${await failedExecution()}`,
+  'execution page': async () => `${seeded.url}/monitoring/executions/${await failedExecution()}`,
+  'wrong address': async () => `${seeded.url}/monitoring/history?page=0`,
+};
+
+for (const colorScheme of ['light', 'dark'] as const) {
+  for (const [name, address] of Object.entries(PAGES)) {
+    test(`${name}, ${colorScheme}: no violation`, async ({ page }) => {
+      // A colour that is halfway to another would be measured as it is.
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+      await open(page, await address());
+      const { violations } = await new AxeBuilder({ page }).analyze();
+      const found = violations.map(({ id, help, nodes }) => `${id}: ${help}\n  ${nodes.map(node => node.html).join('\n  ')}`);
+      expect(found, found.join('\n')).toEqual([]);
+    });
+  }
+}
+
+test('the Overview and the history are used by keyboard alone', async ({ page }) => {
+  await open(page, `${seeded.url}/monitoring/history?status=failed`);
+  await page.keyboard.press('Tab');
+  await expect(page.getByRole('link', { name: 'Skip to content' })).toBeFocused();
+  const link = page.getByTestId('history-row').first().getByRole('link');
+  await link.focus();
+  await page.keyboard.press('Enter');
+  await expect(page.getByTestId('execution-detail')).toBeVisible();
+  await page.keyboard.press('Escape');
+  await expect(page.getByTestId('execution-detail')).toBeHidden();
+  await expect(link).toBeFocused();
+});

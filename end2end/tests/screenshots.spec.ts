@@ -1,0 +1,69 @@
+import type { Page } from '@playwright/test';
+
+import { aDay } from '../support/data.ts';
+import { Line } from '../support/line.ts';
+import { ARTIFACTS } from '../support/process.ts';
+import { Taskscope } from '../support/taskscope.ts';
+import { connection, expect, open, test } from '../support/test.ts';
+
+let seeded: Taskscope;
+
+test.beforeAll(async () => {
+  seeded = await Taskscope.fresh('screenshots');
+  const events = aDay();
+  await seeded.report(events);
+  const tasks = new Set(events.map(event => `${event.task_id} ${event.attempt ?? 1}`)).size;
+  await expect.poll(async () => (await seeded.history()).total_count).toBe(tasks);
+});
+
+test.afterAll(async () => {
+  await seeded.remove();
+});
+
+const SIZES = { wide: { width: 1440, height: 900 }, phone: { width: 390, height: 844 } };
+
+async function keep(page: Page, name: string): Promise<void> {
+  // Whatever is wider than the screen could only be read by scrolling sideways.
+  const tooWide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  expect(tooWide, `${name} is wider than the screen`).toBeLessThanOrEqual(0);
+  await page.screenshot({ path: `${ARTIFACTS}/${name}.png`, fullPage: true, animations: 'disabled' });
+}
+
+for (const colorScheme of ['light', 'dark'] as const) {
+  for (const [size, viewport] of Object.entries(SIZES)) {
+    test(`${colorScheme}, ${size}`, async ({ page }) => {
+      await page.emulateMedia({ colorScheme });
+      await page.setViewportSize(viewport);
+      const [failed] = (await seeded.history({ status: 'failed', task_name: 'embed_messages_batch_task' })).items;
+      await open(page, `${seeded.url}/monitoring`);
+      await keep(page, `overview-${colorScheme}-${size}`);
+      await open(page, `${seeded.url}/monitoring/history`);
+      await keep(page, `history-${colorScheme}-${size}`);
+      await open(page, `${seeded.url}/monitoring/history?status=failed&execution=${failed?.id}`);
+      await keep(page, `details-${colorScheme}-${size}`);
+      await open(page, `${seeded.url}/monitoring/executions/${failed?.id}`);
+      await keep(page, `execution-${colorScheme}-${size}`);
+    });
+  }
+}
+
+test('nothing reported yet', async ({ page, fresh }) => {
+  await open(page, `${fresh.url}/monitoring`);
+  await expect(page.getByTestId('connect-worker')).toContainText(fresh.url);
+  await keep(page, 'empty-light-wide');
+  await page.setViewportSize(SIZES.phone);
+  await keep(page, 'empty-light-phone');
+});
+
+test.describe('the server is away', () => {
+  test.use({ allowedErrors: [/WebSocket connection to/, /Failed to load resource: net::ERR_/] });
+
+  test('disconnected', async ({ page }) => {
+    const line = new Line(seeded.port);
+    await line.mend();
+    await open(page, `${line.url}/monitoring`);
+    await line.cut();
+    await expect(connection(page)).toHaveText('Disconnected');
+    await keep(page, 'disconnected-light-wide');
+  });
+});

@@ -1,0 +1,1 @@
+"""A small TaskIQ application, as a team that Taskscope watches would have one."""

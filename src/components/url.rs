@@ -1,0 +1,124 @@
+//! Addresses within the dashboard. Encoding is done here and not by the router, because the router's differs between server
+//! and browser.
+
+use std::fmt::Write as _;
+
+use taskscope_wire::{HistoryQuery, TaskStatus};
+
+/// The Overview.
+pub const OVERVIEW: &str = "/monitoring";
+/// The Task History.
+pub const HISTORY: &str = "/monitoring/history";
+/// The parameter of the history that names the execution whose details are open.
+pub const EXECUTION: &str = "execution";
+
+/// A page of history.
+#[must_use]
+pub fn history(query: &HistoryQuery) -> String {
+    with_params(HISTORY, &query.to_params())
+}
+
+/// A page of history with the details of an execution beside it.
+#[must_use]
+pub fn history_with(query: &HistoryQuery, execution: i64) -> String {
+    let mut params = query.to_params();
+    params.push((EXECUTION, execution.to_string()));
+    with_params(HISTORY, &params)
+}
+
+/// The history of a task type, of one status or all.
+#[must_use]
+pub fn history_of(task_name: &str, status: Option<TaskStatus>) -> String {
+    history(&HistoryQuery {
+        task_name: vec![task_name.to_owned()],
+        status: status.into_iter().collect(),
+        ..HistoryQuery::default()
+    })
+}
+
+/// The page of one execution.
+#[must_use]
+pub fn execution(id: i64) -> String {
+    format!("/monitoring/executions/{id}")
+}
+
+fn with_params(path: &str, params: &[(&str, String)]) -> String {
+    let pairs: Vec<_> = params.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
+    if pairs.is_empty() { path.to_owned() } else { format!("{path}?{}", pairs.join("&")) }
+}
+
+fn encode(value: &str) -> String {
+    let mut out = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b':') {
+            out.push(byte.into());
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}
+
+/// The parameters of the part of an address behind `?`.
+#[must_use]
+pub fn params(search: &str) -> Vec<(String, String)> {
+    let pairs = search.trim_start_matches('?').split('&').filter(|pair| !pair.is_empty());
+    pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(|(name, value)| (decode(name), decode(value))).collect()
+}
+
+/// The last value of a parameter that is not empty.
+#[must_use]
+pub fn param(search: &str, name: &str) -> Option<String> {
+    params(search).into_iter().rfind(|(key, value)| key == name && !value.trim().is_empty()).map(|(_, value)| value)
+}
+
+fn decode(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, tail)) = rest.split_first() {
+        let escaped = (byte == b'%').then(|| tail.get(..2)).flatten().and_then(hex);
+        bytes.push(escaped.unwrap_or(if byte == b'+' { b' ' } else { byte }));
+        rest = if escaped.is_some() { &tail[2..] } else { tail };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn hex(digits: &[u8]) -> Option<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let [high, low] = digits else { return None };
+    u8::try_from(digit(*high)? * 16 + digit(*low)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_back_as_they_were_written() {
+        let query = HistoryQuery {
+            task_name: vec!["a&b=c d%41/ü+".to_owned()],
+            status: vec![TaskStatus::Failed],
+            page: 3,
+            ..HistoryQuery::default()
+        };
+        let address = history_with(&query, 7);
+        assert!(address.starts_with("/monitoring/history?task_name=a%26b%3Dc%20d%2541%2F%C3%BC%2B&status=failed&page=3"));
+        let search = address.split_once('?').unwrap().1;
+        let pairs = params(search);
+        let read = HistoryQuery::from_params(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        assert_eq!(read, Ok(query));
+        assert_eq!(param(search, EXECUTION).as_deref(), Some("7"));
+    }
+
+    #[test]
+    fn plain_names_stay_readable() {
+        assert_eq!(history_of("score_message_task", None), "/monitoring/history?task_name=score_message_task");
+        assert_eq!(history(&HistoryQuery::default()), HISTORY);
+    }
+
+    #[test]
+    fn forms_and_broken_escapes_are_understood() {
+        assert_eq!(params("q=a+b&x&y=%zz%4"), [("q", "a b"), ("x", ""), ("y", "%zz%4")].map(|(n, v)| (n.into(), v.into())));
+        assert_eq!(param("status=&status=failed&status=", "status").as_deref(), Some("failed"));
+    }
+}

@@ -1,0 +1,65 @@
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::{LazyRoute, hooks::use_params_map, lazy_route};
+use taskscope_wire::Execution;
+
+use super::{DatabaseBanner, LoadedExecution, TITLE, loaded_execution::ExecutionResource};
+use crate::{components::url, error::AppError, live::use_live, server_fns::get_execution};
+
+/// One execution under an address of its own.
+pub struct ExecutionPage {
+    id: Memo<Option<i64>>,
+    execution: ExecutionResource,
+}
+
+#[lazy_route]
+impl LazyRoute for ExecutionPage {
+    fn data() -> Self {
+        let params = use_params_map();
+        let name = Memo::new(move |_| params.with(|params| params.get("id")).unwrap_or_default());
+        let execution = Resource::new(
+            move || name.get(),
+            |name| async move {
+                match name.parse() {
+                    Ok(id) => Some(get_execution(id).await),
+                    Err(_) => Some(Err(AppError::NotFound(format!("execution {name}")))),
+                }
+            },
+        );
+        Self { id: Memo::new(move |_| name.with(|name| name.parse().ok())), execution }
+    }
+
+    fn view(this: Self) -> AnyView {
+        view! { <ExecutionView id=this.id execution=this.execution/> }.into_any()
+    }
+}
+
+#[component]
+fn ExecutionView(id: Memo<Option<i64>>, execution: ExecutionResource) -> impl IntoView {
+    use_live().connect();
+    view! {
+        <Title text=format!("Execution · {TITLE}")/>
+        <div class="page execution-page" data-testid="execution-detail">
+            <nav class="crumbs" aria-label="Breadcrumb">
+                <a href=url::HISTORY>"Task History"</a>
+            </nav>
+            <DatabaseBanner/>
+            <LoadedExecution id execution head clear=(url::HISTORY, "Go to the Task History")/>
+        </div>
+    }
+}
+
+fn head(execution: Option<&Execution>) -> AnyView {
+    let title = execution.map_or_else(
+        || "Execution".into_any(),
+        |execution| {
+            let name = execution.task_name.clone();
+            view! { <a href=url::history_of(&execution.task_name, None)>{name}</a> }.into_any()
+        },
+    );
+    view! {
+        <h1 class="detail-name">{title}</h1>
+        <h2 class="visually-hidden">"Execution details"</h2>
+    }
+    .into_any()
+}

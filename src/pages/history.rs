@@ -1,0 +1,162 @@
+use chrono::Utc;
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::{LazyRoute, NavigateOptions, hooks::{use_navigate, use_url}, lazy_route};
+use taskscope_wire::{HistoryPage, HistoryQuery, InvalidQuery, Metrics, REGISTERED_TASK_TYPES, time_window};
+
+use super::{
+    DatabaseBanner, Problem, TITLE,
+    history_list::{HistoryList, List},
+    history_panel::HistoryPanel,
+    load::{draw_once, follow},
+    loaded_execution::ExecutionResource,
+    problem::passes,
+};
+use crate::{
+    components::{HistoryFilters, RowSkeletons, url},
+    error::AppError,
+    live::use_live,
+    server_fns::{get_execution, get_history, get_metrics},
+};
+
+/// The executions that match some filters, a page of them at a time, and the details of one beside them.
+pub struct History {
+    query: Memo<Result<HistoryQuery, InvalidQuery>>,
+    selected: Memo<Option<Result<i64, InvalidQuery>>>,
+    names: Resource<Result<Metrics, AppError>>,
+    page: Resource<Result<(HistoryQuery, HistoryPage), AppError>>,
+    execution: ExecutionResource,
+}
+
+#[lazy_route]
+impl LazyRoute for History {
+    fn data() -> Self {
+        let address = use_url();
+        let search = Memo::new(move |_| address.with(|address| address.search().to_owned()));
+        let query = Memo::new(move |_| search.with(|search| query_of(search)));
+        let selected = Memo::new(move |_| search.with(|search| selected_of(search)));
+        Self {
+            query,
+            selected,
+            names: Resource::new(|| (), |()| get_metrics(time_window::MOST)),
+            page: Resource::new(move || query.get(), fetch),
+            execution: Resource::new(
+                move || selected.get(),
+                |id| async move {
+                    match id? {
+                        Ok(id) => Some(get_execution(id).await),
+                        Err(invalid) => Some(Err(invalid.into())),
+                    }
+                },
+            ),
+        }
+    }
+
+    fn view(this: Self) -> AnyView {
+        view! { <HistoryView data=this/> }.into_any()
+    }
+}
+
+#[component]
+fn HistoryView(data: History) -> impl IntoView {
+    let History { query, selected, names, page, execution } = data;
+    let live = use_live();
+    let navigate = use_navigate();
+    let go = Callback::new(move |(to, replace): (String, bool)| {
+        navigate(&to, NavigateOptions { scroll: false, replace, ..NavigateOptions::default() });
+    });
+    let filters = Signal::derive(move || query.get().unwrap_or_default());
+    let open = Memo::new(move |_| selected.get().and_then(Result::ok));
+    let list = List::new(live);
+    let problem = RwSignal::new(None::<AppError>);
+    let loaded = follow(page, move |loaded| match loaded {
+        Ok((query, page)) => {
+            problem.set(None);
+            list.load(query, page);
+        }
+        // What is shown stays where newer rows of the same page can't be had.
+        Err(error) if passes(&error) && query.get_untracked().is_ok_and(|query| list.shows(&query)) => {}
+        Err(error) => problem.set(Some(error)),
+    });
+    let reload = Callback::new(move |()| page.refetch());
+    let change = Callback::new(move |(query, replace): (HistoryQuery, bool)| go.run((url::history(&query), replace)));
+    view! {
+        <Title text=format!("Task History · {TITLE}")/>
+        <div class="page history" data-open=move || selected.with(Option::is_some).then_some("")>
+            <div class="history-main">
+                <div class="page-head">
+                    <h1>"Task History"</h1>
+                </div>
+                <DatabaseBanner/>
+                <Suspense fallback=|| view! { <div class="filters skeleton"></div> }>
+                    {move || Suspend::new(async move {
+                        let metrics = names.await;
+                        let now = metrics.as_ref().map_or_else(|_| Utc::now(), |metrics| metrics.generated_at);
+                        let names = names_of(metrics.as_ref().ok());
+                        if let Ok(metrics) = metrics {
+                            live.start_at(&metrics.position);
+                        }
+                        view! { <HistoryFilters query=filters names now change/> }
+                    })}
+                </Suspense>
+                <Transition fallback=RowSkeletons>
+                    {draw_once(async move {
+                        loaded.await;
+                        live.connect();
+                        move || match problem.get() {
+                            Some(error) => {
+                                view! { <Problem error retry=reload clear=(url::HISTORY, "Clear filters")/> }.into_any()
+                            }
+                            None => view! { <HistoryList list selected=open go reload/> }.into_any(),
+                        }
+                    })}
+                </Transition>
+            </div>
+            <HistoryPanel selected query=filters execution go/>
+        </div>
+    }
+}
+
+async fn fetch(query: Result<HistoryQuery, InvalidQuery>) -> Result<(HistoryQuery, HistoryPage), AppError> {
+    let query = query?;
+    let page = get_history(query.clone()).await?;
+    Ok((query, page))
+}
+
+/// The filters that the address names.
+fn query_of(search: &str) -> Result<HistoryQuery, InvalidQuery> {
+    let params = url::params(search);
+    HistoryQuery::from_params(params.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+}
+
+/// The execution whose details the address opens.
+fn selected_of(search: &str) -> Option<Result<i64, InvalidQuery>> {
+    let value = url::param(search, url::EXECUTION)?;
+    Some(value.trim().parse().map_err(|_| InvalidQuery {
+        parameter: url::EXECUTION.to_owned(),
+        allowed: "must be the number of an execution".to_owned(),
+        value: value.chars().take(100).collect(),
+    }))
+}
+
+fn names_of(metrics: Option<&Metrics>) -> Vec<String> {
+    match metrics {
+        Some(metrics) => metrics.metrics.iter().map(|metrics| metrics.task_name.clone()).collect(),
+        None => REGISTERED_TASK_TYPES.map(str::to_owned).to_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_names_filters_and_the_open_execution() {
+        let search = "task_name=a&status=failed&execution=7";
+        assert_eq!(query_of(search).unwrap().task_name, ["a"]);
+        assert_eq!(selected_of(search), Some(Ok(7)));
+        assert_eq!(selected_of("execution="), None);
+        assert_eq!(selected_of("execution=x").unwrap().unwrap_err().value, "x");
+        assert_eq!(query_of("page=0").unwrap_err().parameter, "page");
+    }
+}

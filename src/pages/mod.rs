@@ -1,0 +1,24 @@
+//! One file a route. A page owns what it loads, gives components values and signals, and says what there is to read where
+//! nothing could be loaded.
+
+#![expect(unreachable_pub, reason = "#[component] makes a second function of the same visibility, which nobody exports")]
+
+mod execution;
+mod history;
+mod history_list;
+mod history_panel;
+mod load;
+mod loaded_execution;
+mod not_found;
+mod overview;
+mod problem;
+
+pub use execution::ExecutionPage;
+pub use history::History;
+pub use loaded_execution::LoadedExecution;
+pub use not_found::NotFound;
+pub use overview::Overview;
+pub use problem::{DatabaseBanner, Problem};
+
+/// The name of the dashboard: the title of the Overview, and the end of every other title.
+pub const TITLE: &str = "Background Task Monitoring";

@@ -1,0 +1,148 @@
+use std::time::Duration;
+
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::hooks::use_url;
+use taskscope_wire::{InvalidQuery, time_window};
+
+use super::{
+    DatabaseBanner, Problem, TITLE,
+    load::{draw_once, follow},
+};
+use crate::{
+    components::{CardSkeletons, ConnectWorker, HealthCard, LiveFeed, Summary, WindowLinks, url, window_in_words},
+    error::AppError,
+    live::{Live, use_live, use_refetch},
+    server_fns::{get_metrics, latest_events},
+};
+
+/// How often the counts are fetched even where nothing asks for it, since the window moves on.
+const WINDOW_MOVES: Duration = Duration::from_secs(30);
+
+/// How every task type does, and what just happened.
+#[component]
+pub fn Overview() -> impl IntoView {
+    let live = use_live();
+    let address = use_url();
+    let window = Memo::new(move |_| address.with(|address| window_of(address.search())));
+    let metrics = Resource::new(move || window.get(), |window| async move { get_metrics(window?).await });
+    let missed = Resource::new(|| (), |()| latest_events());
+    let problem = RwSignal::new(None::<AppError>);
+    // The window that the counts are of; they stay where newer ones of the same window can't be had.
+    let hours = RwSignal::new(0);
+    let counted = follow(metrics, move |loaded| match loaded {
+        Ok(metrics) => {
+            hours.set(metrics.time_window_hours);
+            problem.set(None);
+            live.load_metrics(metrics);
+        }
+        Err(error) if window.get_untracked() != Ok(hours.get_untracked()) => problem.set(Some(error)),
+        Err(_) => {}
+    });
+    let told = follow(missed, move |loaded| match loaded {
+        Ok(missed) => live.load_feed(missed),
+        Err(error) if hours.get_untracked() == 0 => problem.set(Some(error)),
+        Err(_) => {}
+    });
+    let refetch = move || {
+        metrics.refetch();
+        missed.refetch();
+    };
+    keep_current(live, refetch);
+    view! {
+        <Title text=TITLE/>
+        <div class="page">
+            <div class="page-head">
+                <h1>{TITLE}</h1>
+                <WindowLinks hours=Signal::derive(move || window.get().ok())/>
+            </div>
+            <Transition fallback=CardSkeletons>
+                {draw_once(async move {
+                    counted.await;
+                    told.await;
+                    live.connect();
+                    move || match problem.get() {
+                        Some(error) => {
+                            let retry = Callback::new(move |()| refetch());
+                            view! { <Problem error retry clear=(url::OVERVIEW, "Show the last 24 hours")/> }.into_any()
+                        }
+                        None => view! { <Board live hours/> }.into_any(),
+                    }
+                })}
+            </Transition>
+        </div>
+    }
+}
+
+/// The window that the address names.
+fn window_of(search: &str) -> Result<u32, InvalidQuery> {
+    let Some(value) = url::param(search, "time_window") else { return Ok(time_window::DEFAULT) };
+    let hours = value.trim().parse().ok().and_then(|hours| time_window::check(hours).ok());
+    hours.ok_or_else(|| InvalidQuery {
+        parameter: "time_window".to_owned(),
+        allowed: format!("must be a whole number of hours from 1 to {}", time_window::MOST),
+        value: value.chars().take(100).collect(),
+    })
+}
+
+/// Fetches again when the stream says so, and as the window moves on.
+fn keep_current(live: Live, refetch: impl Fn() + Send + Sync + 'static) {
+    let refetch = use_refetch(live, refetch);
+    Effect::new(move |_| {
+        let timer = set_interval_with_handle(move || refetch.soon(), WINDOW_MOVES);
+        on_cleanup(move || {
+            if let Ok(timer) = timer {
+                timer.clear();
+            }
+        });
+    });
+}
+
+#[component]
+fn Board(live: Live, hours: RwSignal<u32>) -> impl IntoView {
+    let feed = live.feed();
+    let totals = live.totals();
+    let untouched = Memo::new(move |_| {
+        totals.with(|totals| totals.total_executions == 0) && feed.with(|feed| feed.items.is_empty())
+    });
+    let cards = live.cards();
+    let span = Signal::derive(move || window_in_words(hours.get()));
+    view! {
+        <DatabaseBanner/>
+        <Show when=move || untouched.get()>
+            <ConnectWorker/>
+        </Show>
+        <Summary totals/>
+        <div class="overview">
+            <section class="overview-cards" aria-labelledby="task-types-title">
+                <h2 id="task-types-title" class="visually-hidden">"Task types"</h2>
+                <ul class="cards">
+                    <For each=move || cards.get() key=|card| card.task_name.to_string() let:card>
+                        <li>
+                            <HealthCard task_name=card.task_name metrics=Signal::from(card.metrics) span/>
+                        </li>
+                    </For>
+                </ul>
+            </section>
+            <LiveFeed
+                items=Signal::derive(move || feed.with(|feed| feed.items.clone()))
+                arrived=Signal::derive(move || feed.with(|feed| feed.arrived))
+            />
+        </div>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_window_is_read_from_the_address() {
+        assert_eq!(window_of(""), Ok(24));
+        assert_eq!(window_of("time_window="), Ok(24));
+        assert_eq!(window_of("time_window=720"), Ok(720));
+        for value in ["0", "721", "-1", "day", "1.5"] {
+            assert_eq!(window_of(&format!("time_window={value}")).unwrap_err().value, value);
+        }
+    }
+}

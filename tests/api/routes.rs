@@ -1,0 +1,63 @@
+//! The inventory of routes: what is there, and who may call it.
+
+use reqwest::{Method, StatusCode};
+use taskscope::server::http::{Access, RouteInfo};
+
+use crate::support::TestServer;
+
+const INVENTORY: [(&str, &str, Access); 22] = [
+    ("GET", "/", Access::Anyone),
+    ("GET", "/api/docs", Access::Anyone),
+    ("GET", "/api/openapi.json", Access::Anyone),
+    ("GET", "/api/v1/monitoring/events", Access::Anyone),
+    ("GET", "/api/v1/monitoring/executions/{id}", Access::Anyone),
+    ("GET", "/api/v1/monitoring/history", Access::Anyone),
+    ("GET", "/api/v1/monitoring/metrics", Access::Anyone),
+    ("GET", "/healthz", Access::Anyone),
+    ("GET", "/metrics", Access::Anyone),
+    ("GET", "/monitoring", Access::Anyone),
+    ("GET", "/monitoring/executions/{id}", Access::Anyone),
+    ("GET", "/monitoring/history", Access::Anyone),
+    ("GET", "/readyz", Access::Anyone),
+    ("GET", "/ws", Access::Anyone),
+    ("POST", "/api/api/tasks/{*rest}", Access::Reporter),
+    ("POST", "/api/fn/events", Access::Anyone),
+    ("POST", "/api/fn/execution", Access::Anyone),
+    ("POST", "/api/fn/history", Access::Anyone),
+    ("POST", "/api/fn/metrics", Access::Anyone),
+    ("POST", "/api/tasks/{*rest}", Access::Reporter),
+    ("POST", "/api/v1/events", Access::Reporter),
+    ("POST", "/tasks/{*rest}", Access::Reporter),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_route_stands_in_the_inventory_and_keeps_to_it() {
+    let server = TestServer::start_with_token(Some("secret")).await;
+    let mut routes: Vec<(&str, String, Access)> =
+        server.server().routes.iter().map(|RouteInfo { method, path, access }| (*method, path.clone(), *access)).collect();
+    routes.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+    routes.dedup();
+    let wanted: Vec<_> = INVENTORY.map(|(method, path, access)| (method, path.to_owned(), access)).into();
+    assert_eq!(routes, wanted);
+    for (method, path, access) in INVENTORY {
+        let path = path.replace("{id}", "1").replace("{*rest}", "1/started");
+        let request = server.http.request(Method::from_bytes(method.as_bytes()).unwrap(), format!("{}{path}", server.base));
+        let status = request.header("content-type", "application/json").body("[]").send().await.unwrap().status();
+        assert_eq!(status == StatusCode::UNAUTHORIZED, access == Access::Reporter, "{method} {path}: {status}");
+        assert!(!status.is_server_error(), "{method} {path}: {status}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_api_is_described_and_can_be_read() {
+    let server = TestServer::start().await;
+    let document = server.json("/api/openapi.json").await;
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    let documented = document["paths"].as_object().unwrap();
+    for (method, path, _) in INVENTORY.iter().filter(|(_, path, _)| path.starts_with("/api/v1/") || *path == "/ws") {
+        assert!(documented[*path].get(method.to_lowercase()).is_some(), "{path}");
+    }
+    let page = server.get("/api/docs/").await;
+    assert_eq!(page.status(), StatusCode::OK);
+    assert!(page.text().await.unwrap().contains("swagger-ui"));
+}

@@ -1,0 +1,86 @@
+//! The program itself, as a process that can be killed.
+
+use std::{
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use reqwest::Client;
+
+use super::until;
+
+/// A running `taskscope` with its embedded Postgres.
+pub struct Program {
+    pub base: String,
+    pub directory: PathBuf,
+    child: Child,
+    port: u16,
+}
+
+impl Program {
+    pub async fn start(directory: &Path) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let this = Self {
+            base: format!("http://127.0.0.1:{port}"),
+            directory: directory.to_owned(),
+            child: spawn(directory, port, Stdio::null()),
+            port,
+        };
+        this.ready().await;
+        this
+    }
+
+    /// Ends the process without giving it a chance, and starts it again.
+    pub async fn kill_and_restart(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.child = spawn(&self.directory, self.port, Stdio::null());
+        self.ready().await;
+    }
+
+    /// Starts a second one on the same directory, which must fail, and returns what it says.
+    pub fn start_beside(&self) -> String {
+        let output = command(&self.directory, 0).output().unwrap();
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    pub fn pid(&self) -> i32 {
+        self.child.id().cast_signed()
+    }
+
+    async fn ready(&self) {
+        let http = Client::new();
+        let url = format!("{}/readyz", self.base);
+        until("the program is ready", async || http.get(&url).send().await.is_ok_and(|answer| answer.status().is_success())).await;
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.pid()), nix::sys::signal::Signal::SIGTERM);
+        for _ in 0..100 {
+            if matches!(self.child.try_wait(), Ok(Some(_))) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let _ = self.child.kill();
+    }
+}
+
+fn command(directory: &Path, port: u16) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_taskscope"));
+    command
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env_remove("DATABASE_URL")
+        .env("TASKSCOPE_ADDR", format!("127.0.0.1:{port}"))
+        .env("TASKSCOPE_DATA_DIR", directory);
+    command
+}
+
+fn spawn(directory: &Path, port: u16, output: Stdio) -> Child {
+    command(directory, port).stdout(output).spawn().unwrap()
+}

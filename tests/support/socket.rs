@@ -1,0 +1,62 @@
+//! A watcher of `/ws`.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
+
+pub struct Watcher {
+    stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    pub hello: Value,
+}
+
+impl Watcher {
+    /// Connects and reads the first message.
+    pub async fn connect(base: &str, query: &str) -> Self {
+        let url = format!("{}/ws?{query}", base.replace("http://", "ws://"));
+        let (stream, _) = connect_async(url).await.unwrap();
+        let mut this = Self { stream, hello: Value::Null };
+        let hello = this.next_message().await;
+        this.hello = if hello.is_array() { hello[0].clone() } else { hello };
+        assert_eq!(this.hello["type"], "hello");
+        this
+    }
+
+    /// The place to come back to after the hello.
+    pub fn place(&self, seq: i64) -> String {
+        format!("epoch={}&seq={seq}", self.hello["epoch"].as_str().unwrap())
+    }
+
+    /// The next message, whatever it is.
+    pub async fn next_message(&mut self) -> Value {
+        loop {
+            let message = tokio::time::timeout(Duration::from_secs(20), self.stream.next()).await.expect("a message in time");
+            match message.unwrap().unwrap() {
+                Message::Text(text) => return serde_json::from_str(&text).unwrap(),
+                Message::Close(_) => panic!("closed"),
+                _ => {}
+            }
+        }
+    }
+
+    /// The next message that is not about the server's state.
+    pub async fn next_event(&mut self) -> Value {
+        loop {
+            let message = self.next_message().await;
+            if message["type"] != "server" {
+                return message;
+            }
+        }
+    }
+
+    /// The next events, so many.
+    pub async fn events(&mut self, count: usize) -> Vec<Value> {
+        let mut events = Vec::new();
+        while events.len() < count {
+            events.push(self.next_event().await);
+        }
+        events
+    }
+}
