@@ -17,6 +17,7 @@ use nix::{
 };
 use reqwest::Client;
 use serde_json::json;
+use taskscope::server::embedded_pg::EmbeddedPostgres;
 
 use crate::support::{Program, Watcher, until};
 
@@ -36,7 +37,8 @@ impl Producer {
             let mut owed = Vec::new();
             while !stopped.load(Ordering::Relaxed) {
                 let id = format!("{name}-{}", next.fetch_add(1, Ordering::Relaxed));
-                let event = |kind| json!({"type": kind, "task_id": id, "task_name": name, "timestamp": chrono::Utc::now().to_rfc3339()});
+                let event =
+                    |kind| json!({"type": kind, "task_id": id, "task_name": name, "timestamp": chrono::Utc::now().to_rfc3339()});
                 let batch = json!([event("task_started"), event("task_completed")]);
                 match http.post(&url).json(&batch).send().await {
                     Ok(answer) if answer.status().is_success() => owed.push(id),
@@ -56,6 +58,10 @@ impl Producer {
 
 /// Waits until all that is owed is there, and checks that nothing is there twice.
 async fn judge(program: &Program, owed: &[String]) {
+    judge_in(program, &program.directory, owed).await;
+}
+
+async fn judge_in(program: &Program, database: &Path, owed: &[String]) {
     let http = Client::new();
     let base = &program.base;
     let text = async |path: &str| match http.get(format!("{base}{path}")).send().await {
@@ -64,7 +70,7 @@ async fn judge(program: &Program, owed: &[String]) {
     };
     until("the spool is empty", async || text("/metrics").await.contains("taskscope_spool_events 0")).await;
     let options = sqlx::postgres::PgConnectOptions::new_without_pgpass()
-        .socket(program.directory.join("run"))
+        .socket(database.join("run"))
         .port(5432)
         .username("postgres")
         .database("taskscope");
@@ -157,6 +163,32 @@ async fn a_silent_postgres_is_told_within_two_seconds_and_outlived() {
     judge(&program, &owed).await;
 }
 
+/// A server that is given its database waits for it at the start, and outlives half a minute without it.
+#[tokio::test(flavor = "multi_thread")]
+async fn thirty_seconds_without_the_database_lose_nothing() {
+    let directory = data_directory();
+    let (database, own) = (directory.path().join("pg"), directory.path().join("d"));
+    fs::create_dir(&database).unwrap();
+    let url = format!("postgres://postgres@localhost/taskscope?host={}", database.join("run").display());
+    let program = Program::start_without_database(&own, &url).await;
+    let producer = Producer::start(&program.base, "a");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let postgres = EmbeddedPostgres::start(&database).await.unwrap();
+    program.ready().await;
+    tokio::task::spawn_blocking(move || drop(postgres)).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    let http = Client::new();
+    let page = http.get(format!("{}/monitoring", program.base)).send().await.unwrap();
+    assert_eq!(page.status().as_u16(), 503);
+    assert!(page.text().await.unwrap().contains("being kept"), "the page says what is going on");
+    let before = waiting(&http, &program.base).await;
+    until("events are still taken", async || waiting(&http, &program.base).await > before).await;
+    let _postgres = EmbeddedPostgres::start(&database).await.unwrap();
+    let owed = producer.finish().await;
+    assert!(owed.len() > 500, "too little load: {}", owed.len());
+    judge_in(&program, &database, &owed).await;
+}
+
 async fn waiting(http: &Client, base: &str) -> u64 {
     let text = http.get(format!("{base}/metrics")).send().await.unwrap().text().await.unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix("taskscope_spool_events ")).unwrap();
@@ -184,7 +216,10 @@ async fn the_embedded_database_is_private_durable_and_ends_with_the_program() {
     let program = Program::start(&directory.path().join("d")).await;
     let mode = |name: &str| fs::metadata(program.directory.join(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!([mode("run"), mode("data"), mode("spool")], [0o700, 0o700, 0o700]);
-    let options = sqlx::postgres::PgConnectOptions::new_without_pgpass().socket(program.directory.join("run")).port(5432).username("postgres");
+    let options = sqlx::postgres::PgConnectOptions::new_without_pgpass()
+        .socket(program.directory.join("run"))
+        .port(5432)
+        .username("postgres");
     let pool = sqlx::PgPool::connect_with(options.database("taskscope")).await.unwrap();
     let settings: (String, String) =
         sqlx::query_as("select current_setting('fsync'), current_setting('listen_addresses')").fetch_one(&pool).await.unwrap();
@@ -233,7 +268,8 @@ async fn a_torn_tail_of_the_spool_is_survived_at_every_byte() {
     let directory = tempfile::TempDir::new().unwrap();
     let spool = Spool::open(directory.path(), 1_000_000).unwrap();
     let decode = |id: u32| {
-        let text = json!({"type": "task_started", "task_id": id.to_string(), "task_name": "t", "timestamp": "2026-11-20"}).to_string();
+        let text =
+            json!({"type": "task_started", "task_id": id.to_string(), "task_name": "t", "timestamp": "2026-11-20"}).to_string();
         taskscope_wire::NativeEvent::decode(&text, chrono::Utc::now()).unwrap()
     };
     spool.append(&[decode(1)]).await.unwrap();

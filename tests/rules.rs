@@ -14,7 +14,11 @@ const RULES: &[(&str, &[&str], &str)] = &[
         "components are views of wire types and signals",
     ),
     ("src/pages", &["crate::server::", "sqlx"], "pages ask server functions, never the server"),
-    ("src/live", &["crate::server::", "crate::pages", "crate::components", "sqlx"], "live state knows wire types and server functions only"),
+    (
+        "src/live",
+        &["crate::server::", "crate::pages", "crate::components", "sqlx"],
+        "live state knows wire types and server functions only",
+    ),
     ("src/server_fns", &["server::recorder", "server::hub", "server::http", "sqlx"], "a server function asks the store"),
     ("src/server/http", &["sqlx"], "handlers don't write SQL"),
     ("src/server/recorder", &["server::http", "super::http", "sqlx"], "the recorder knows store, hub and wire"),
@@ -35,9 +39,12 @@ fn imports_keep_to_the_rules() {
         assert!(!files.is_empty(), "{place} is gone: change the rule");
         for file in files {
             for (number, line) in uses(&fs::read_to_string(&file).unwrap()) {
-                broken.extend(forbidden.iter().filter(|word| line.contains(**word)).map(|word| {
-                    format!("{}:{number} uses {word}: {rule}", file.strip_prefix(root).unwrap().display())
-                }));
+                broken.extend(
+                    forbidden
+                        .iter()
+                        .filter(|word| line.contains(**word))
+                        .map(|word| format!("{}:{number} uses {word}: {rule}", file.strip_prefix(root).unwrap().display())),
+                );
             }
         }
     }

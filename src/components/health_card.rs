@@ -137,6 +137,9 @@ mod tests {
     #[test]
     fn an_idle_card_has_dashes() {
         let html = card(TaskMetrics::empty("t"));
-        assert!(html.contains(r#"data-state="idle""#) && html.contains(r#"data-metric="success_rate" class="number">–<"#), "{html}");
+        assert!(
+            html.contains(r#"data-state="idle""#) && html.contains(r#"data-metric="success_rate" class="number">–<"#),
+            "{html}"
+        );
     }
 }

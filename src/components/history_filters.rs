@@ -130,7 +130,10 @@ fn TaskOptions(query: Signal<HistoryQuery>, names: Vec<String>) -> impl IntoView
         let all = if several { format!("{} task types", chosen.with(Vec::len)) } else { "All".to_owned() };
         let options = names.get().into_iter().map(|name| {
             let is_chosen = move |name: &str| chosen.with(|chosen| matches!(&chosen[..], [one] if one == name));
-            let selected = { let name = name.clone(); move || is_chosen(&name) };
+            let selected = {
+                let name = name.clone();
+                move || is_chosen(&name)
+            };
             view! { <option value=name.clone() selected=is_chosen(&name) prop:selected=selected>{name.clone()}</option> }
         });
         view! {

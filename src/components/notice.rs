@@ -16,7 +16,7 @@ pub fn Notice(
     tone: Tone,
     /// What it is about, in a few words.
     #[prop(into)]
-    title: String,
+    title: Signal<String>,
     /// What there is to know, and what to do.
     children: Children,
 ) -> impl IntoView {
@@ -26,7 +26,7 @@ pub fn Notice(
     };
     view! {
         <div class="notice" data-tone=tone role=role>
-            <p class="notice-title">{title}</p>
+            <p class="notice-title">{move || title.get()}</p>
             <div class="notice-body">{children()}</div>
         </div>
     }

@@ -7,9 +7,7 @@ const fn outline(status: TaskStatus) -> &'static str {
         TaskStatus::Pending => "M8 1.75a6.25 6.25 0 1 0 0 12.5a6.25 6.25 0 1 0 0-12.5M8 4.5V8l2.5 1.5",
         TaskStatus::Running => "M4.75 2.75v10.5L13.25 8z",
         TaskStatus::Success => "M2.5 8.75l3.5 3.5 7.5-8.5",
-        TaskStatus::Failed => {
-            "M5.2 1.75h5.6l3.45 3.45v5.6l-3.45 3.45H5.2L1.75 10.8V5.2zM5.75 5.75l4.5 4.5M10.25 5.75l-4.5 4.5"
-        }
+        TaskStatus::Failed => "M5.2 1.75h5.6l3.45 3.45v5.6l-3.45 3.45H5.2L1.75 10.8V5.2zM5.75 5.75l4.5 4.5M10.25 5.75l-4.5 4.5",
     }
 }
 

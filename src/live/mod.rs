@@ -24,7 +24,9 @@ pub use backoff::backoff;
 pub use refetch::{Refetch, use_refetch};
 pub use state::{Dashboard, FEED, Feed, Next};
 
-/// The shortest time between two drawings of the feed.
+/// New events that the feed shows at once, however fast they come.
+const FEW: u64 = 10;
+/// The shortest time between two drawings of the feed where more come.
 const FEED_DRAWN_APART: TimeDelta = TimeDelta::milliseconds(150);
 
 /// Whether the page is current.
@@ -222,8 +224,9 @@ impl Live {
     /// Draws the feed at once, but under load not more often than a reader can see: its lines are new elements each time.
     fn publish_feed(self, feed: &Feed) {
         let next = self.feed_drawn.get_value() + FEED_DRAWN_APART;
+        let new = self.feed.with_untracked(|shown| feed.arrived.saturating_sub(shown.arrived));
         match (next - Utc::now()).to_std() {
-            Ok(wait) if self.feed.with_untracked(|shown| !shown.items.is_empty()) => self.publish_feed_later(wait),
+            Ok(wait) if new > FEW => self.publish_feed_later(wait),
             _ => {
                 self.feed_drawn.set_value(Utc::now());
                 self.feed.set(feed.clone());
@@ -267,10 +270,7 @@ fn card_of(cards: &[Card], metrics: &TaskMetrics) -> Card {
     {
         card.metrics.set(metrics.clone());
     }
-    known.unwrap_or_else(|| Card {
-        task_name: metrics.task_name.as_str().into(),
-        metrics: ArcRwSignal::new(metrics.clone()),
-    })
+    known.unwrap_or_else(|| Card { task_name: metrics.task_name.as_str().into(), metrics: ArcRwSignal::new(metrics.clone()) })
 }
 
 fn set_if_new<T: Clone + PartialEq + Send + Sync + 'static>(signal: RwSignal<T>, value: &T) {

@@ -107,12 +107,7 @@ struct Waiting {
 
 impl Inbox {
     fn new(live: Live) -> Self {
-        Self(Rc::new(Waiting {
-            live,
-            messages: RefCell::default(),
-            frame: Cell::new(false),
-            timer: Cell::new(false),
-        }))
+        Self(Rc::new(Waiting { live, messages: RefCell::default(), frame: Cell::new(false), timer: Cell::new(false) }))
     }
 
     fn put(&self, messages: Vec<LiveMessage>) {

@@ -3,7 +3,7 @@ use leptos_meta::Title;
 use leptos_router::{LazyRoute, hooks::use_params_map, lazy_route};
 use taskscope_wire::Execution;
 
-use super::{DatabaseBanner, LoadedExecution, TITLE, loaded_execution::ExecutionResource};
+use super::{LoadedExecution, TITLE, loaded_execution::ExecutionResource};
 use crate::{components::url, error::AppError, live::use_live, server_fns::get_execution};
 
 /// One execution under an address of its own.
@@ -43,7 +43,6 @@ fn ExecutionView(id: Memo<Option<i64>>, execution: ExecutionResource) -> impl In
             <nav class="crumbs" aria-label="Breadcrumb">
                 <a href=url::HISTORY>"Task History"</a>
             </nav>
-            <DatabaseBanner/>
             <LoadedExecution id execution head clear=(url::HISTORY, "Go to the Task History")/>
         </div>
     }

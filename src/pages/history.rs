@@ -1,7 +1,11 @@
 use chrono::Utc;
 use leptos::prelude::*;
 use leptos_meta::Title;
-use leptos_router::{LazyRoute, NavigateOptions, hooks::{use_navigate, use_url}, lazy_route};
+use leptos_router::{
+    LazyRoute, NavigateOptions,
+    hooks::{use_navigate, use_url},
+    lazy_route,
+};
 use taskscope_wire::{HistoryPage, HistoryQuery, InvalidQuery, Metrics, REGISTERED_TASK_TYPES, time_window};
 
 use super::{
@@ -87,7 +91,6 @@ fn HistoryView(data: History) -> impl IntoView {
                 <div class="page-head">
                     <h1>"Task History"</h1>
                 </div>
-                <DatabaseBanner/>
                 <Suspense fallback=|| view! { <div class="filters skeleton"></div> }>
                     {move || Suspend::new(async move {
                         let metrics = names.await;
@@ -107,7 +110,13 @@ fn HistoryView(data: History) -> impl IntoView {
                             Some(error) => {
                                 view! { <Problem error retry=reload clear=(url::HISTORY, "Clear filters")/> }.into_any()
                             }
-                            None => view! { <HistoryList list selected=open go reload/> }.into_any(),
+                            None => {
+                                view! {
+                                    <DatabaseBanner/>
+                                    <HistoryList list selected=open go reload/>
+                                }
+                                .into_any()
+                            }
                         }
                     })}
                 </Transition>

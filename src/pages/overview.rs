@@ -102,9 +102,8 @@ fn keep_current(live: Live, refetch: impl Fn() + Send + Sync + 'static) {
 fn Board(live: Live, hours: RwSignal<u32>) -> impl IntoView {
     let feed = live.feed();
     let totals = live.totals();
-    let untouched = Memo::new(move |_| {
-        totals.with(|totals| totals.total_executions == 0) && feed.with(|feed| feed.items.is_empty())
-    });
+    let untouched =
+        Memo::new(move |_| totals.with(|totals| totals.total_executions == 0) && feed.with(|feed| feed.items.is_empty()));
     let cards = live.cards();
     let span = Signal::derive(move || window_in_words(hours.get()));
     view! {

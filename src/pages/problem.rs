@@ -32,8 +32,7 @@ pub fn Problem(
     let link = view! { <p><a href=clear.0>{clear.1}</a></p> };
     match error {
         AppError::DatabaseAway => view! {
-            <Notice tone=Tone::Calm title="Database unreachable">
-                <p>{move || server.with(|server| away(server.as_ref()))}</p>
+            <Notice tone=Tone::Calm title=Signal::derive(move || server.with(|server| away(server.as_ref())))>
                 <p>"This page tries again by itself."</p>
             </Notice>
         }
@@ -79,8 +78,8 @@ pub fn DatabaseBanner() -> impl IntoView {
     let down = Memo::new(move |_| server.with(|server| server.as_ref().is_some_and(|server| !server.database_up)));
     view! {
         <Show when=move || down.get()>
-            <Notice tone=Tone::Calm title="Database unreachable">
-                <p>{move || server.with(|server| away(server.as_ref()))}</p>
+            <Notice tone=Tone::Calm title=Signal::derive(move || server.with(|server| away(server.as_ref())))>
+                <p>"What is shown is from before; it becomes current again by itself."</p>
             </Notice>
         </Show>
     }

@@ -63,8 +63,9 @@ impl Config {
         let file = find_file();
         let from_file = file.as_deref().map(read_file).transpose()?.unwrap_or_default();
         let addr = flags_and_env.addr.or(from_file.addr).unwrap_or_else(|| "127.0.0.1:3000".to_owned());
-        let addr: SocketAddr =
-            addr.parse().with_context(|| format!("TASKSCOPE_ADDR must be an address and a port such as 127.0.0.1:3000, not {addr:?}"))?;
+        let addr: SocketAddr = addr
+            .parse()
+            .with_context(|| format!("TASKSCOPE_ADDR must be an address and a port such as 127.0.0.1:3000, not {addr:?}"))?;
         refuse_strangers(addr.ip())?;
         let retention_days = flags_and_env.retention_days.or(from_file.retention_days).unwrap_or(30);
         ensure!((1..=3650).contains(&retention_days), "TASK_LOG_RETENTION_DAYS must be 1 to 3650, not {retention_days}");

@@ -27,7 +27,8 @@ impl DataDir {
         fs::create_dir_all(path).with_context(advice)?;
         let patience = Instant::now() + LOCK_LIMIT;
         loop {
-            let file = fs::OpenOptions::new().create(true).truncate(false).write(true).open(path.join("lock")).with_context(advice)?;
+            let file =
+                fs::OpenOptions::new().create(true).truncate(false).write(true).open(path.join("lock")).with_context(advice)?;
             match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
                 Ok(lock) => return Ok(Self { path: path.to_owned(), _lock: lock }),
                 Err(_) if Instant::now() > patience => bail!(

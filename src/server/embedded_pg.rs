@@ -85,8 +85,10 @@ impl EmbeddedPostgres {
                 Err(_) => tokio::time::sleep(Duration::from_millis(25)).await,
             }
         };
-        let known: Option<i32> =
-            sqlx::query_scalar("select 1 from pg_database where datname = $1").bind(DATABASE).fetch_optional(&mut connection).await?;
+        let known: Option<i32> = sqlx::query_scalar("select 1 from pg_database where datname = $1")
+            .bind(DATABASE)
+            .fetch_optional(&mut connection)
+            .await?;
         if known.is_none() {
             sqlx::query("create database taskscope").execute(&mut connection).await?;
         }
@@ -123,7 +125,8 @@ impl ServerUser {
     /// Makes a directory the server's alone.
     fn own(self, directory: &Path) -> anyhow::Result<()> {
         if let Some((uid, gid)) = self.0 {
-            chown(directory, Some(uid), Some(gid)).with_context(|| format!("{} can't be given to Postgres", directory.display()))?;
+            chown(directory, Some(uid), Some(gid))
+                .with_context(|| format!("{} can't be given to Postgres", directory.display()))?;
         }
         set_mode(directory, 0o700)
     }

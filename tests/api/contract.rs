@@ -27,11 +27,16 @@ async fn test_get_metrics_returns_200_with_valid_schema() {
 #[tokio::test(flavor = "multi_thread")]
 async fn test_get_metrics_with_time_window_param() {
     let server = TestServer::start().await;
-    server.sql("insert into task_execution_logs (task_name, status, created_at) values
-                ('t', 'success', now() - interval '30 hours'), ('t', 'success', now())").await;
+    server
+        .sql(
+            "insert into task_execution_logs (task_name, status, created_at) values
+                ('t', 'success', now() - interval '30 hours'), ('t', 'success', now())",
+        )
+        .await;
     let of = async |path: &str| {
         let body = server.json(path).await;
-        let total: i64 = body["metrics"].as_array().unwrap().iter().map(|entry| entry["total_executions"].as_i64().unwrap()).sum();
+        let total: i64 =
+            body["metrics"].as_array().unwrap().iter().map(|entry| entry["total_executions"].as_i64().unwrap()).sum();
         (body["time_window_hours"].clone(), total)
     };
     assert_eq!(of("/api/v1/monitoring/metrics?time_window=48").await, (json!(48), 2));
@@ -45,8 +50,12 @@ async fn test_get_metrics_with_time_window_param() {
 #[tokio::test(flavor = "multi_thread")]
 async fn test_get_history_returns_200_with_pagination() {
     let server = TestServer::start().await;
-    server.sql("insert into task_execution_logs (task_name, status, created_at)
-                select 't', 'success', now() - i * interval '1 second' from generate_series(1, 120) i").await;
+    server
+        .sql(
+            "insert into task_execution_logs (task_name, status, created_at)
+                select 't', 'success', now() - i * interval '1 second' from generate_series(1, 120) i",
+        )
+        .await;
     let page: HistoryPage = serde_json::from_value(server.history("page=1&page_size=50").await).unwrap();
     assert_eq!((page.total_count, page.page, page.page_size, page.total_pages, page.items.len()), (120, 1, 50, 3, 50));
     assert!(page.items.is_sorted_by(|a, b| a.created_at > b.created_at), "newest first");
@@ -137,7 +146,8 @@ async fn an_execution_comes_whole_with_its_attempts() {
     assert_eq!((&first["attempt"], &first["status"], &first["retried"]), (&json!(1), &json!("failed"), &json!(true)));
     let whole = server.json(&format!("/api/v1/monitoring/executions/{}", first["id"])).await;
     assert_eq!((&whole["error_traceback"], &whole["params"]), (&json!("File \"a.py\", line 3"), &json!({"n": 1})));
-    let attempts: Vec<_> = whole["attempts"].as_array().unwrap().iter().map(|a| (a["attempt"].clone(), a["status"].clone())).collect();
+    let attempts: Vec<_> =
+        whole["attempts"].as_array().unwrap().iter().map(|a| (a["attempt"].clone(), a["status"].clone())).collect();
     assert_eq!(attempts, [(json!(1), json!("failed")), (json!(2), json!("success"))]);
     let status: TaskStatus = serde_json::from_value(whole["status"].clone()).unwrap();
     assert_eq!(status, TaskStatus::Failed);

@@ -1,5 +1,5 @@
 mod contract;
 mod native;
 mod routes;
-mod taskiq;
 mod task_logging;
+mod taskiq;

@@ -20,7 +20,8 @@ async fn one_bad_event_does_not_cost_the_others() {
     assert_eq!(response.status(), StatusCode::ACCEPTED);
     let outcome: Value = response.json().await.unwrap();
     assert_eq!((&outcome["accepted"], &outcome["rejected"]), (&json!(2), &json!(2)));
-    let accepted: Vec<_> = outcome["results"].as_array().unwrap().iter().map(|item| item["accepted"].as_bool().unwrap()).collect();
+    let accepted: Vec<_> =
+        outcome["results"].as_array().unwrap().iter().map(|item| item["accepted"].as_bool().unwrap()).collect();
     assert_eq!(accepted, [true, false, false, true]);
     assert!(outcome["results"][1]["error"].as_str().unwrap().contains("timestamp"));
     server.executions(2).await;
@@ -29,7 +30,8 @@ async fn one_bad_event_does_not_cost_the_others() {
 #[tokio::test(flavor = "multi_thread")]
 async fn lines_are_taken_too() {
     let server = TestServer::start().await;
-    let line = |id: u8| json!({"type": "task_completed", "task_id": id.to_string(), "task_name": "t", "timestamp": AT}).to_string();
+    let line =
+        |id: u8| json!({"type": "task_completed", "task_id": id.to_string(), "task_name": "t", "timestamp": AT}).to_string();
     let response = server.post("/api/v1/events", "application/x-ndjson", format!("{}\n\n{}\n", line(1), line(2))).await;
     assert_eq!(response.status(), StatusCode::ACCEPTED);
     server.executions(2).await;
@@ -75,7 +77,14 @@ async fn pages_of_other_sites_can_neither_write_nor_listen() {
     let server = TestServer::start().await;
     let from = async |method: reqwest::Method, path: &str, origin: &str| {
         let request = server.http.request(method, format!("{}{path}", server.base)).header("origin", origin);
-        request.header("content-type", "application/json").header("upgrade", "websocket").body("[]").send().await.unwrap().status()
+        request
+            .header("content-type", "application/json")
+            .header("upgrade", "websocket")
+            .body("[]")
+            .send()
+            .await
+            .unwrap()
+            .status()
     };
     let own = server.base.clone();
     for path in ["/api/v1/events", "/api/fn/metrics", "/api/tasks/1/started"] {

@@ -10,7 +10,9 @@ const LABELS: &str = r#""labels": {}"#;
 #[tokio::test(flavor = "multi_thread")]
 async fn test_middleware_logs_task_start() {
     let server = TestServer::start().await;
-    let body = format!(r#"{{"args": [], "kwargs": {{"message_id": 1}}, {LABELS}, "startedAt": "2026-11-20T10:30:00.5", "taskName": "score_message_task", "worker": "w"}}"#);
+    let body = format!(
+        r#"{{"args": [], "kwargs": {{"message_id": 1}}, {LABELS}, "startedAt": "2026-11-20T10:30:00.5", "taskName": "score_message_task", "worker": "w"}}"#
+    );
     server.taskiq("t1", "started", body).await;
     let rows = server.executions(1).await;
     assert_eq!((&rows[0]["status"], &rows[0]["started_at"]), (&json!("running"), &json!("2026-11-20T10:30:00.500Z")));
@@ -63,9 +65,12 @@ async fn test_websocket_broadcasts_task_event() {
 
 /// One task from start to end.
 async fn run(server: &TestServer, task_id: &str, error: &str) {
-    let started = format!(r#"{{"args": [], "kwargs": {{"message_id": 1}}, {LABELS}, "startedAt": "2026-11-20T10:30:00", "taskName": "score_message_task", "worker": null}}"#);
+    let started = format!(
+        r#"{{"args": [], "kwargs": {{"message_id": 1}}, {LABELS}, "startedAt": "2026-11-20T10:30:00", "taskName": "score_message_task", "worker": null}}"#
+    );
     server.taskiq(task_id, "started", started).await;
-    let executed =
-        format!(r#"{{"finishedAt": "2026-11-20T10:30:00.320000", "executionTime": 0.32, "error": {error}, "returnValue": {{"return_value": 42}}}}"#);
+    let executed = format!(
+        r#"{{"finishedAt": "2026-11-20T10:30:00.320000", "executionTime": 0.32, "error": {error}, "returnValue": {{"return_value": 42}}}}"#
+    );
     server.taskiq(task_id, "executed", executed).await;
 }

@@ -28,7 +28,10 @@ fn started(second: f64, retries: u8) -> String {
 
 fn executed(second: f64, error: &str, result: &str) -> String {
     let error = if error.is_empty() { "null".to_owned() } else { json!(error).to_string() };
-    format!(r#"{{"finishedAt": "{}", "executionTime": 0.0, "error": {error}, "returnValue": {{"return_value": {result}}}}}"#, at(second))
+    format!(
+        r#"{{"finishedAt": "{}", "executionTime": 0.0, "error": {error}, "returnValue": {{"return_value": {result}}}}}"#,
+        at(second)
+    )
 }
 
 fn at(second: f64) -> String {
@@ -110,7 +113,10 @@ async fn defect_2_executed_then_started_then_queued_is_a_success() {
     send(&server, &[("started", started(1.0, 0)), ("queued", queued(0.0, 0))]).await;
     server.until("the name is known", async || server.executions(1).await[0]["queued_at"].is_string()).await;
     let rows = becomes(&server, &[(1, "success", "")]).await;
-    assert_eq!((&rows[0]["task_name"], &rows[0]["duration_ms"], &rows[0]["result"]), (&json!("app.tasks:add"), &json!(500), &json!(42)));
+    assert_eq!(
+        (&rows[0]["task_name"], &rows[0]["duration_ms"], &rows[0]["result"]),
+        (&json!("app.tasks:add"), &json!(500), &json!(42))
+    );
     assert_eq!(rows[0]["created_at"], "2026-11-20T10:00:00Z");
 }
 
@@ -151,7 +157,8 @@ async fn defect_5_scalar_results_are_shown() {
 async fn defect_6_a_wrong_token_is_a_401() {
     let server = TestServer::start_with_token(Some("secret")).await;
     let with = async |token: Option<&str>| {
-        let request = server.http.post(format!("{}/api/tasks/{ID}/started", server.base)).header("content-type", "application/json");
+        let request =
+            server.http.post(format!("{}/api/tasks/{ID}/started", server.base)).header("content-type", "application/json");
         let request = if let Some(token) = token { request.header("access-token", token) } else { request };
         request.body(started(1.0, 0)).send().await.unwrap().status()
     };
@@ -173,11 +180,8 @@ async fn defect_8_a_restart_of_the_server_changes_no_state() {
 #[tokio::test(flavor = "multi_thread")]
 async fn defect_9_a_retry_returns_to_running() {
     let server = TestServer::start().await;
-    let steps = [
-        ("executed", executed(1.5, "ValueError('bad')", "null")),
-        ("started", started(1.0, 0)),
-        ("started", started(2.0, 1)),
-    ];
+    let steps =
+        [("executed", executed(1.5, "ValueError('bad')", "null")), ("started", started(1.0, 0)), ("started", started(2.0, 1))];
     send(&server, &steps).await;
     becomes(&server, &[(1, "failed", "ValueError('bad')"), (2, "running", "")]).await;
 }
@@ -273,5 +277,8 @@ async fn wrong_bodies_and_paths_are_named() {
         let text = answer.text().await.unwrap();
         assert!(text.contains(word), "{text}");
     }
-    assert_eq!(server.post("/api/tasks/1/started", "text/plain", started(1.0, 0)).await.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    assert_eq!(
+        server.post("/api/tasks/1/started", "text/plain", started(1.0, 0)).await.status(),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE
+    );
 }

@@ -115,7 +115,10 @@ async fn changes_by_sql_are_live_too() {
     let mut watcher = server.watch("").await;
     server.sql("insert into task_execution_logs (task_name, status, duration_ms, created_at) values ('test_task', 'running', null, now())").await;
     let event = watcher.next_event().await;
-    assert_eq!((&event["type"], &event["task_name"], &event["data"]["refetch"]), (&json!("task_started"), &json!("test_task"), &json!(true)));
+    assert_eq!(
+        (&event["type"], &event["task_name"], &event["data"]["refetch"]),
+        (&json!("task_started"), &json!("test_task"), &json!(true))
+    );
     server.sql("update task_execution_logs set status = 'failed', error_message = 'no' where task_name = 'test_task'").await;
     let event = watcher.next_event().await;
     assert_eq!((&event["type"], &event["data"]["error_message"]), (&json!("task_failed"), &json!("no")));
@@ -123,7 +126,9 @@ async fn changes_by_sql_are_live_too() {
     server.sql("delete from task_execution_logs where task_name = 'test_task'").await;
     assert_eq!(watcher.next_event().await, json!({"type": "changed", "seq": 3}));
     assert_eq!(server.metrics_of("test_task").await, Value::Null);
-    server.sql("insert into task_execution_logs (task_name, status) select 'flood', 'success' from generate_series(1, 1000)").await;
+    server
+        .sql("insert into task_execution_logs (task_name, status) select 'flood', 'success' from generate_series(1, 1000)")
+        .await;
     let flood = watcher.events(201).await;
     assert_eq!((flood[0]["type"].as_str(), flood[200]["type"].as_str()), (Some("task_completed"), Some("changed")));
 }

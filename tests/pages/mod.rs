@@ -57,7 +57,10 @@ async fn pages_hold_real_numbers_and_escape_what_workers_send() {
         let response = server.get(path).await;
         assert_eq!(response.status(), StatusCode::OK, "{path}");
         let policy = response.headers()["content-security-policy"].to_str().unwrap().to_owned();
-        assert!(policy.contains("'nonce-") && policy.contains("object-src 'none'") && !policy.contains("unsafe-inline"), "{policy}");
+        assert!(
+            policy.contains("'nonce-") && policy.contains("object-src 'none'") && !policy.contains("unsafe-inline"),
+            "{policy}"
+        );
         let html = response.text().await.unwrap();
         for attack in ["<script>alert", "<img src=x", "</pre><script>"] {
             assert!(!html.contains(attack), "{path} holds {attack}");
@@ -84,4 +87,5 @@ async fn the_root_leads_to_the_dashboard_and_unknown_paths_are_404() {
     assert_eq!(server.get("/monitoring/executions/999999").await.status(), StatusCode::NOT_FOUND);
     let unknown = server.get("/api/v1/nothing").await;
     assert_eq!(unknown.status(), StatusCode::NOT_FOUND);
+    assert!(unknown.json::<serde_json::Value>().await.unwrap()["error"].is_string(), "the API answers in JSON");
 }

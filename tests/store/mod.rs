@@ -16,10 +16,11 @@ async fn migrations_run_forward_and_back_and_forward() {
     store.migrate().await.unwrap();
     store.migrate_down().await.unwrap();
     let pool = sqlx::PgPool::connect(&url).await.unwrap();
-    let left: i64 = sqlx::query_scalar("select count(*) from pg_class where relnamespace = 'public'::regnamespace and relname !~ '^_sqlx'")
-        .fetch_one(&pool)
-        .await
-        .unwrap();
+    let left: i64 =
+        sqlx::query_scalar("select count(*) from pg_class where relnamespace = 'public'::regnamespace and relname !~ '^_sqlx'")
+            .fetch_one(&pool)
+            .await
+            .unwrap();
     assert_eq!(left, 0, "nothing is left behind");
     store.migrate().await.unwrap();
     assert!(store.metrics(24).await.is_ok());
@@ -69,12 +70,13 @@ async fn numbers_agree_with_count_after_mixed_writes() {
     let metrics = server.json("/api/v1/monitoring/metrics").await;
     for entry in metrics["metrics"].as_array().unwrap() {
         for status in ["pending", "running", "success", "failed"] {
-            let counted: i64 = sqlx::query_scalar("select count(*) from task_execution_logs where task_name = $1 and status = $2")
-                .bind(entry["task_name"].as_str())
-                .bind(status)
-                .fetch_one(&server.pool)
-                .await
-                .unwrap();
+            let counted: i64 =
+                sqlx::query_scalar("select count(*) from task_execution_logs where task_name = $1 and status = $2")
+                    .bind(entry["task_name"].as_str())
+                    .bind(status)
+                    .fetch_one(&server.pool)
+                    .await
+                    .unwrap();
             assert_eq!(entry[status], counted, "{} {status}", entry["task_name"]);
             let history = server.history(&format!("task_name={}&status={status}", entry["task_name"].as_str().unwrap())).await;
             assert_eq!(history["total_count"], counted);
@@ -105,11 +107,16 @@ async fn old_days_are_dropped_and_far_times_are_kept() {
 async fn an_event_that_postgres_refuses_costs_no_other() {
     let server = TestServer::start().await;
     server.sql("alter table task_execution_logs add constraint no_poison check (task_id <> 'poison')").await;
-    let event = |id: String| json!({"type": "task_completed", "task_id": id, "task_name": "t", "timestamp": "2026-11-20T10:00:00Z"});
+    let event =
+        |id: String| json!({"type": "task_completed", "task_id": id, "task_name": "t", "timestamp": "2026-11-20T10:00:00Z"});
     let events: Vec<_> = (0..40).map(|i| event(if i == 17 { "poison".to_owned() } else { i.to_string() })).collect();
     server.report(&json!(events)).await;
     server.executions(39).await;
-    server.until("the letter is there", async || server.count("select count(*) from dead_letters where reason like '%no_poison%'").await == 1).await;
+    server
+        .until("the letter is there", async || {
+            server.count("select count(*) from dead_letters where reason like '%no_poison%'").await == 1
+        })
+        .await;
 }
 
 /// The time that Postgres spends on status changes depends on this: see the migration.

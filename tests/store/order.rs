@@ -57,14 +57,23 @@ fn taskiq_history(plans: &[Plan]) -> Vec<Sent> {
             };
             let mut tell = |step, body: serde_json::Value| sent.push(Sent::TaskIq { step, body: body.to_string() });
             if plan.told.0 {
-                tell("queued", json!({"args": [1], "kwargs": {}, "labels": labels(false), "queuedAt": text(clock + offset), "taskName": "t", "worker": null}));
+                tell(
+                    "queued",
+                    json!({"args": [1], "kwargs": {}, "labels": labels(false), "queuedAt": text(clock + offset), "taskName": "t", "worker": null}),
+                );
             }
             if plan.told.1 {
-                tell("started", json!({"args": [1], "kwargs": {}, "labels": labels(true), "startedAt": text(begin + offset), "taskName": "t", "worker": null}));
+                tell(
+                    "started",
+                    json!({"args": [1], "kwargs": {}, "labels": labels(true), "startedAt": text(begin + offset), "taskName": "t", "worker": null}),
+                );
             }
             if let Some(outcome) = plan.end {
                 let error = outcome.err().map(|n| format!("ValueError({n})"));
-                tell("executed", json!({"finishedAt": text(end + offset), "executionTime": 0.01, "error": error, "returnValue": {"return_value": outcome.ok()}}));
+                tell(
+                    "executed",
+                    json!({"finishedAt": text(end + offset), "executionTime": 0.01, "error": error, "returnValue": {"return_value": outcome.ok()}}),
+                );
             }
         }
         clock = end + TimeDelta::milliseconds(1200);
@@ -163,7 +172,8 @@ fn the_fold_is_free_of_order() {
         .unwrap();
 }
 
-const ROWS: &str = "select task_id, task_name, status, attempt, queued_at, started_at, completed_at, duration_ms, created_at, params, labels,
+const ROWS: &str =
+    "select task_id, task_name, status, attempt, queued_at, started_at, completed_at, duration_ms, created_at, params, labels,
                            worker, error_message, result
                     from task_execution_logs order by task_id, attempt";
 
@@ -179,7 +189,9 @@ async fn rows_are_free_of_order() {
                 let mut native = Vec::new();
                 for one in batch {
                     match one {
-                        Sent::Native(text) => native.push(text.replace("\"task_id\":\"n\"", &format!("\"task_id\":\"{case:03}{name}\""))),
+                        Sent::Native(text) => {
+                            native.push(text.replace("\"task_id\":\"n\"", &format!("\"task_id\":\"{case:03}{name}\"")))
+                        }
                         Sent::TaskIq { step, body } => {
                             let answer = server.taskiq(&format!("{case:03}{name}"), step, body.clone()).await;
                             assert!(answer.status().is_success());
@@ -193,7 +205,11 @@ async fn rows_are_free_of_order() {
             }
         }
     }
-    server.until("everything is stored", async || server.get("/metrics").await.text().await.unwrap().contains("taskscope_spool_events 0")).await;
+    server
+        .until("everything is stored", async || {
+            server.get("/metrics").await.text().await.unwrap().contains("taskscope_spool_events 0")
+        })
+        .await;
     let rows = sqlx::query(ROWS).fetch_all(&server.pool).await.unwrap();
     let of = |name: char| -> Vec<String> {
         let text = |row: &sqlx::postgres::PgRow| {
@@ -202,9 +218,20 @@ async fn rows_are_free_of_order() {
             let json = |column: usize| row.get::<Option<serde_json::Value>, _>(column);
             let line = format!(
                 "{} {} {} {} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
-                &task[..3], row.get::<String, _>(1), row.get::<String, _>(2), row.get::<i32, _>(3), time(4), time(5), time(6),
-                row.get::<Option<i64>, _>(7), time(8), json(9), json(10), row.get::<Option<String>, _>(11),
-                row.get::<Option<String>, _>(12), json(13),
+                &task[..3],
+                row.get::<String, _>(1),
+                row.get::<String, _>(2),
+                row.get::<i32, _>(3),
+                time(4),
+                time(5),
+                time(6),
+                row.get::<Option<i64>, _>(7),
+                time(8),
+                json(9),
+                json(10),
+                row.get::<Option<String>, _>(11),
+                row.get::<Option<String>, _>(12),
+                json(13),
             );
             (task.ends_with(name), line)
         };

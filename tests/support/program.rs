@@ -21,14 +21,26 @@ pub struct Program {
 
 impl Program {
     pub async fn start(directory: &Path) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let this = Self {
             base: format!("http://127.0.0.1:{port}"),
             directory: directory.to_owned(),
-            child: spawn(directory, port, Stdio::null()),
+            child: spawn(command(directory, port)),
             port,
         };
         this.ready().await;
+        this
+    }
+
+    /// Starts it with a database that isn't there yet, and waits until it answers.
+    pub async fn start_without_database(directory: &Path, url: &str) -> Self {
+        let port = free_port();
+        let mut command = command(directory, port);
+        command.env("DATABASE_URL", url);
+        let this =
+            Self { base: format!("http://127.0.0.1:{port}"), directory: directory.to_owned(), child: spawn(command), port };
+        let (http, health) = (Client::new(), format!("{}/healthz", this.base));
+        until("the program answers", async || http.get(&health).send().await.is_ok()).await;
         this
     }
 
@@ -36,7 +48,7 @@ impl Program {
     pub async fn kill_and_restart(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        self.child = spawn(&self.directory, self.port, Stdio::null());
+        self.child = spawn(command(&self.directory, self.port));
         self.ready().await;
     }
 
@@ -51,10 +63,11 @@ impl Program {
         self.child.id().cast_signed()
     }
 
-    async fn ready(&self) {
+    pub async fn ready(&self) {
         let http = Client::new();
         let url = format!("{}/readyz", self.base);
-        until("the program is ready", async || http.get(&url).send().await.is_ok_and(|answer| answer.status().is_success())).await;
+        until("the program is ready", async || http.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()))
+            .await;
     }
 }
 
@@ -81,6 +94,10 @@ fn command(directory: &Path, port: u16) -> Command {
     command
 }
 
-fn spawn(directory: &Path, port: u16, output: Stdio) -> Child {
-    command(directory, port).stdout(output).spawn().unwrap()
+fn spawn(mut command: Command) -> Child {
+    command.stdout(Stdio::null()).spawn().unwrap()
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

@@ -158,7 +158,8 @@ impl Cleaner<'_> {
 fn is_too_large(token: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(token) else { return false };
     let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
-    let is_number = mantissa.bytes().any(|b| b.is_ascii_digit()) && mantissa.bytes().all(|b| matches!(b, b'-' | b'.' | b'0'..=b'9'));
+    let is_number =
+        mantissa.bytes().any(|b| b.is_ascii_digit()) && mantissa.bytes().all(|b| matches!(b, b'-' | b'.' | b'0'..=b'9'));
     let large_exponent = exponent.parse::<i64>().map_or(exponent.len() > 4, |e| e.unsigned_abs() > MAX_NUMBER as u64);
     is_number && (mantissa.len() > MAX_NUMBER || large_exponent)
 }

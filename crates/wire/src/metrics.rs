@@ -117,8 +117,7 @@ impl TaskMetrics {
     /// Sets mean and rate from the counts. The mean counts successful executions only; the rate is of all executions.
     pub fn derive(&mut self) {
         self.avg_duration_ms = (self.timed > 0).then(|| self.timed_duration_ms as f64 / self.timed as f64);
-        self.success_rate =
-            (self.total_executions > 0).then(|| self.success as f64 / self.total_executions as f64 * 100.0);
+        self.success_rate = (self.total_executions > 0).then(|| self.success as f64 / self.total_executions as f64 * 100.0);
     }
 }
 

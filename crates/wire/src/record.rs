@@ -211,8 +211,9 @@ impl HistoryQuery {
             match name {
                 "task_name" => query.task_name.push(text(name, value)?),
                 "status" => {
-                    let status =
-                        value.parse().map_err(|_| InvalidQuery::new(name, "must be pending, running, success or failed", value))?;
+                    let status = value
+                        .parse()
+                        .map_err(|_| InvalidQuery::new(name, "must be pending, running, success or failed", value))?;
                     query.status.push(status);
                 }
                 "start_date" => query.start_date = Some(date(name, value)?),
@@ -279,9 +280,9 @@ fn text(parameter: &str, value: &str) -> Result<String, InvalidQuery> {
 fn date(parameter: &str, value: &str) -> Result<DateTime<Utc>, InvalidQuery> {
     // A `+` of an offset that was not escaped in the URL arrives as a space.
     let escaped = value.trim().replace(' ', "+");
-    time::parse(value)
-        .or_else(|| time::parse(&escaped))
-        .ok_or_else(|| InvalidQuery::new(parameter, "must be an ISO 8601 date or time such as 2026-11-21 or 2026-11-21T10:30:00Z", value))
+    time::parse(value).or_else(|| time::parse(&escaped)).ok_or_else(|| {
+        InvalidQuery::new(parameter, "must be an ISO 8601 date or time such as 2026-11-21 or 2026-11-21T10:30:00Z", value)
+    })
 }
 
 /// A bare date as the end of a range means its whole day.

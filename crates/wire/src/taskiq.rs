@@ -147,9 +147,7 @@ fn params(args: Option<Json>, kwargs: Option<Json>) -> Option<Json> {
     match (args, kwargs) {
         (None, kwargs) => kwargs,
         (Some(args), None) => Json::parse(format!(r#"{{"args":{}}}"#, args.as_str())).ok(),
-        (Some(args), Some(kwargs)) => {
-            Json::parse(format!(r#"{{"args":{},"kwargs":{}}}"#, args.as_str(), kwargs.as_str())).ok()
-        }
+        (Some(args), Some(kwargs)) => Json::parse(format!(r#"{{"args":{},"kwargs":{}}}"#, args.as_str(), kwargs.as_str())).ok(),
     }
 }
 

@@ -88,11 +88,7 @@ fn executed_says_success_or_the_error() {
 
     for name in ["executed-failed", "dashboard-executed-failed"] {
         let failure = finish(name);
-        assert_eq!(
-            (failure.failed, failure.error_message.as_deref()),
-            (true, Some(r#"ValueError("bad 'x' жлоб")"#)),
-            "{name}"
-        );
+        assert_eq!((failure.failed, failure.error_message.as_deref()), (true, Some(r#"ValueError("bad 'x' жлоб")"#)), "{name}");
         assert_eq!(failure.error_traceback, None);
     }
 }
@@ -123,15 +119,9 @@ fn numbers_beyond_64_bits_keep_their_digits() {
 
 #[test]
 fn what_postgres_refuses_becomes_visible_text() {
-    assert_eq!(
-        params("encoding-started-nul").as_deref(),
-        Some(r#"{"args":["a\\u0000b"],"kwargs":{"k\\u0000": "\\u0000"}}"#)
-    );
+    assert_eq!(params("encoding-started-nul").as_deref(), Some(r#"{"args":["a\\u0000b"],"kwargs":{"k\\u0000": "\\u0000"}}"#));
     assert_eq!(event("encoding-started-nul").labels.unwrap().as_str(), r#"{"l": "\\u0000"}"#);
-    assert_eq!(
-        params("encoding-started-lone-surrogate").as_deref(),
-        Some(r#"{"args":["\\ud800", "\ud83d\ude00"],"kwargs":{}}"#)
-    );
+    assert_eq!(params("encoding-started-lone-surrogate").as_deref(), Some(r#"{"args":["\\ud800", "\ud83d\ude00"],"kwargs":{}}"#));
     assert_eq!(finish("encoding-executed-error-nul").error_message.as_deref(), Some(r"ValueError(\u0000\ud800)"));
 }
 
@@ -205,10 +195,7 @@ fn older_copies_lack_labels_and_send_results_raw() {
 
 #[test]
 fn a_path_ends_in_the_step_and_any_id_stands_before_it() {
-    assert_eq!(
-        split_path("dafef73dd65d4b6b83c65bae6571feb9/queued"),
-        Ok(("dafef73dd65d4b6b83c65bae6571feb9", Step::Queued))
-    );
+    assert_eq!(split_path("dafef73dd65d4b6b83c65bae6571feb9/queued"), Ok(("dafef73dd65d4b6b83c65bae6571feb9", Step::Queued)));
     assert_eq!(split_path("order-42/started"), Ok(("order-42", Step::Started)));
     assert_eq!(split_path("order/42 x/executed"), Ok(("order/42 x", Step::Executed)));
     assert_eq!(split_path("queued/queued"), Ok(("queued", Step::Queued)));
@@ -225,13 +212,8 @@ fn a_path_that_is_none_says_what_is_allowed() {
     for (path, step) in [("/queued", Step::Queued), ("/executed", Step::Executed)] {
         let (task_id, _) = split_path(path).unwrap();
         assert!(
-            decode(
-                task_id,
-                step,
-                r#"{"queuedAt": "2026-11-21", "finishedAt": "2026-11-21", "taskName": "t"}"#,
-                at("2026-11-22")
-            )
-            .is_err()
+            decode(task_id, step, r#"{"queuedAt": "2026-11-21", "finishedAt": "2026-11-21", "taskName": "t"}"#, at("2026-11-22"))
+                .is_err()
         );
     }
 }

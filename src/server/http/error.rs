@@ -46,9 +46,7 @@ impl IntoResponse for ApiError {
             Self::CrossSite => (StatusCode::FORBIDDEN, "pages of other sites may not call this".to_owned()),
             Self::NotFound(what) => (StatusCode::NOT_FOUND, format!("there is no {what}")),
             Self::TooLarge(error) => (StatusCode::PAYLOAD_TOO_LARGE, error),
-            Self::UnsupportedType(allowed) => {
-                (StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("the content-type must be {allowed}"))
-            }
+            Self::UnsupportedType(allowed) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("the content-type must be {allowed}")),
             Self::Unavailable(error) => (StatusCode::SERVICE_UNAVAILABLE, error),
             Self::Internal(cause) => return internal(&cause),
         };
@@ -71,6 +69,10 @@ fn internal(cause: &str) -> Response {
 pub(super) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     internal(text.unwrap_or("a panic without a text"))
+}
+
+pub(super) async fn no_such_path() -> ApiError {
+    ApiError::NotFound("such path; /api/docs lists them".to_owned())
 }
 
 pub(super) async fn method_not_allowed() -> Response {

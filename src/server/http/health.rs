@@ -26,11 +26,7 @@ pub(super) async fn readyz(State(hub): State<Hub>) -> impl IntoResponse {
 
 /// Figures about the server itself, in Prometheus' text format.
 #[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, body = String)))]
-pub(super) async fn metrics(
-    State(figures): State<Figures>,
-    State(recorder): State<Recorder>,
-    State(hub): State<Hub>,
-) -> String {
+pub(super) async fn metrics(State(figures): State<Figures>, State(recorder): State<Recorder>, State(hub): State<Hub>) -> String {
     metrics::gauge!("taskscope_spool_events").set(recorder.waiting() as f64);
     metrics::gauge!("taskscope_spool_bytes").set(recorder.waiting_bytes() as f64);
     metrics::gauge!("taskscope_live_watchers").set(hub.watchers() as f64);

@@ -80,7 +80,10 @@ fn decode_batch(text: &str, lines: bool) -> Result<Vec<Result<TaskEvent, String>
         events.into_iter().map(RawValue::get).collect()
     };
     if events.len() > LARGEST_BATCH {
-        return Err(ApiError::TooLarge(format!("a batch must have at most {LARGEST_BATCH} events, this one has {}", events.len())));
+        return Err(ApiError::TooLarge(format!(
+            "a batch must have at most {LARGEST_BATCH} events, this one has {}",
+            events.len()
+        )));
     }
     Ok(events.into_iter().map(|event| NativeEvent::decode(event, now)).collect())
 }

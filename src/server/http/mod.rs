@@ -16,7 +16,7 @@ use axum::{
     extract::{DefaultBodyLimit, FromRef},
     http::{HeaderName, HeaderValue},
     middleware,
-    routing::{MethodRouter, get, post},
+    routing::{MethodRouter, any, get, post},
 };
 use leptos::config::LeptosOptions;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -118,7 +118,8 @@ pub fn router(state: AppState) -> (Router, Vec<RouteInfo>) {
         .route("GET", "/api/v1/monitoring/history", Anyone, get(monitoring::history))
         .route("GET", "/api/v1/monitoring/executions/{id}", Anyone, get(monitoring::execution))
         .route("GET", "/api/v1/monitoring/events", Anyone, get(monitoring::events))
-        .route("GET", "/ws", Anyone, get(socket::watch));
+        .route("GET", "/ws", Anyone, get(socket::watch))
+        .route("ANY", "/api/{*rest}", Anyone, any(error::no_such_path));
     let (router, routes) = pages::add(table.router, table.routes, &state);
     let router = router
         .method_not_allowed_fallback(error::method_not_allowed)

@@ -34,7 +34,9 @@ pub(super) fn add(router: Router<AppState>, mut routes: Vec<RouteInfo>, state: &
     note("GET", "/api/openapi.json");
     note("GET", "/api/docs");
     pages.iter().for_each(|page| note("GET", page.path()));
-    leptos::server_fn::axum::server_fn_paths().filter(|(path, _)| path.starts_with("/api/fn/")).for_each(|(path, _)| note("POST", path));
+    leptos::server_fn::axum::server_fn_paths()
+        .filter(|(path, _)| path.starts_with("/api/fn/"))
+        .for_each(|(path, _)| note("POST", path));
     routes.push(RouteInfo { method: "GET", path: "/".to_owned(), access: Access::Anyone });
     let pages: Vec<_> = pages.into_iter().filter(|page| page.path() != "/").collect();
     let (store, options) = (state.store.clone(), state.leptos.clone());
@@ -50,7 +52,9 @@ pub(super) fn add(router: Router<AppState>, mut routes: Vec<RouteInfo>, state: &
         .layer(middleware::from_fn(blame_arguments))
         .layer(middleware::from_fn(cache))
         .layer(CompressionLayer::new());
-    let docs = Router::new().merge(SwaggerUi::new("/api/docs").url("/api/openapi.json", openapi())).layer(middleware::from_fn(docs_policy));
+    let docs = Router::new()
+        .merge(SwaggerUi::new("/api/docs").url("/api/openapi.json", openapi()))
+        .layer(middleware::from_fn(docs_policy));
     (router.route("/", get(|| async { Redirect::to("/monitoring") })).merge(docs).merge(rendered), routes)
 }
 

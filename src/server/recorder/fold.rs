@@ -55,8 +55,7 @@ fn apply_native(attempt: &mut StoredAttempt, event: &TaskEvent) {
             let first = attempt.started_at.is_none();
             attempt.started_at = earlier(attempt.started_at, event.at);
             let described = describe(event);
-            attempt.described =
-                if first { described.or(&attempt.described) } else { attempt.described.clone().or(&described) };
+            attempt.described = if first { described.or(&attempt.described) } else { attempt.described.clone().or(&described) };
         }
         EventKind::Finished(finish) => {
             let end = End { at: event.at, finish: FinishText::from(finish) };
@@ -194,7 +193,9 @@ impl Slot {
 
     fn has_twin_of(&self, end: &End) -> bool {
         let same = |known: &End| {
-            known.finish.failed == end.finish.failed && known.finish.error_message == end.finish.error_message && end.at - known.at <= TWIN
+            known.finish.failed == end.finish.failed
+                && known.finish.error_message == end.finish.error_message
+                && end.at - known.at <= TWIN
         };
         self.attempt.end.as_ref().is_some_and(same)
     }
@@ -206,11 +207,7 @@ fn bind(slots: &mut [Slot], end: End) -> Option<End> {
     let mut candidates: Vec<&mut Slot> = slots.iter_mut().filter(started_before).collect();
     candidates.sort_by_key(|slot| std::cmp::Reverse(slot.attempt.started_at));
     let twin = candidates.first().is_some_and(|latest| latest.has_twin_of(&end));
-    let slot = if twin {
-        candidates.into_iter().next()
-    } else {
-        candidates.into_iter().find(|slot| slot.attempt.end.is_none())
-    };
+    let slot = if twin { candidates.into_iter().next() } else { candidates.into_iter().find(|slot| slot.attempt.end.is_none()) };
     let slot = match slot {
         Some(slot) => slot,
         None => match slots.iter_mut().find(|slot| slot.attempt.started_at.is_none() && may_take(slot, &end)) {

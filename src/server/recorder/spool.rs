@@ -91,11 +91,10 @@ impl Spool {
         }
         let connection = open(&directory.join("spool.sqlite3"))?;
         let gauges = Arc::new(Gauges::default());
-        let (events, bytes): (u64, u64) = connection.query_row(
-            "select coalesce(sum(count), 0), coalesce(sum(bytes), 0) from batches",
-            [],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )?;
+        let (events, bytes): (u64, u64) =
+            connection.query_row("select coalesce(sum(count), 0), coalesce(sum(bytes), 0) from batches", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
         gauges.events.store(events, Ordering::Relaxed);
         gauges.bytes.store(bytes, Ordering::Relaxed);
         let (commands, inbox) = mpsc::channel(QUEUE);

@@ -82,12 +82,10 @@ impl BatchTx {
     /// Postgres doesn't answer.
     pub async fn assign_ids(&mut self, attempts: &mut [StoredAttempt]) -> Result<(), StoreError> {
         let count = i32::try_from(attempts.len()).unwrap_or(i32::MAX);
-        let ids = sqlx::query_scalar!(
-            r#"select nextval('task_execution_logs_id_seq') as "id!" from generate_series(1, $1)"#,
-            count
-        )
-        .fetch_all(&mut *self.tx)
-        .await?;
+        let ids =
+            sqlx::query_scalar!(r#"select nextval('task_execution_logs_id_seq') as "id!" from generate_series(1, $1)"#, count)
+                .fetch_all(&mut *self.tx)
+                .await?;
         for (attempt, id) in attempts.iter_mut().zip(ids) {
             attempt.key = Some(RowKey { id, created_at: attempt.created_at() });
         }
@@ -157,10 +155,26 @@ impl BatchTx {
                    stored_created_at
                )
                where log.created_at = new.stored_created_at and log.id = new.id"#,
-            &c.id, &c.created_at, &c.task_name, &c.status as _, &c.attempt,
-            &c.queued_at as _, &c.started_at as _, &c.completed_at as _, &c.duration_ms as _, &c.reported_ms as _, &c.params as _,
-            &c.labels as _, &c.queue as _, &c.worker as _, &c.max_retries as _, &c.error_message as _, &c.error_traceback as _,
-            &c.result as _, &c.memo as _, &c.stored_created_at,
+            &c.id,
+            &c.created_at,
+            &c.task_name,
+            &c.status as _,
+            &c.attempt,
+            &c.queued_at as _,
+            &c.started_at as _,
+            &c.completed_at as _,
+            &c.duration_ms as _,
+            &c.reported_ms as _,
+            &c.params as _,
+            &c.labels as _,
+            &c.queue as _,
+            &c.worker as _,
+            &c.max_retries as _,
+            &c.error_message as _,
+            &c.error_traceback as _,
+            &c.result as _,
+            &c.memo as _,
+            &c.stored_created_at,
         )
         .execute(&mut *self.tx)
         .await?;
@@ -199,7 +213,9 @@ impl BatchTx {
             .execute(&mut *self.tx)
             .await?;
             sqlx::query!("update live_stream set last_seq = $1", self.position.seq).execute(&mut *self.tx).await?;
-            sqlx::query!(r#"select pg_notify($1, $2)::text as "sent""#, LIVE_CHANNEL, self.position.seq.to_string()).fetch_one(&mut *self.tx).await?;
+            sqlx::query!(r#"select pg_notify($1, $2)::text as "sent""#, LIVE_CHANNEL, self.position.seq.to_string())
+                .fetch_one(&mut *self.tx)
+                .await?;
         }
         self.tx.commit().await?;
         Ok(Written { position: self.position, messages })

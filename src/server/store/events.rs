@@ -116,8 +116,7 @@ impl Store {
 
 /// The task events of a stored batch.
 fn decode(messages: &str) -> Result<Vec<LiveEvent>, StoreError> {
-    let messages =
-        LiveMessage::decode_batch(messages).map_err(|error| StoreError::Failed(sqlx::Error::Decode(error.into())))?;
+    let messages = LiveMessage::decode_batch(messages).map_err(|error| StoreError::Failed(sqlx::Error::Decode(error.into())))?;
     Ok(messages
         .into_iter()
         .filter_map(|message| match message {

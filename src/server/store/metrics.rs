@@ -45,7 +45,8 @@ impl Store {
     /// Postgres doesn't answer.
     pub async fn newest_execution(&self) -> Result<Option<DateTime<Utc>>, StoreError> {
         read(async {
-            let newest = sqlx::query_scalar!("select created_at from task_execution_logs order by created_at desc, id desc limit 1");
+            let newest =
+                sqlx::query_scalar!("select created_at from task_execution_logs order by created_at desc, id desc limit 1");
             Ok(newest.fetch_optional(&self.pool).await?)
         })
         .await

@@ -55,8 +55,12 @@ pub enum StoreError {
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match &error {
-            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Tls(_)
-            | sqlx::Error::WorkerCrashed | sqlx::Error::Protocol(_) => Self::Unavailable(error.to_string()),
+            sqlx::Error::Io(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::WorkerCrashed
+            | sqlx::Error::Protocol(_) => Self::Unavailable(error.to_string()),
             sqlx::Error::Database(cause) => match cause.code().as_deref().and_then(|code| code.get(..2)) {
                 // Connection, resources (disk full, too many connections), operator intervention, system errors.
                 Some("08" | "53" | "57" | "58") => Self::Unavailable(cause.to_string()),
@@ -73,9 +77,8 @@ impl Store {
     /// Prepares connections; the first one is made when it is needed.
     #[must_use]
     pub fn new(options: PgConnectOptions) -> Self {
-        let options = options
-            .application_name("taskscope")
-            .options([("statement_timeout", format!("{}ms", READ_LIMIT.as_millis()))]);
+        let options =
+            options.application_name("taskscope").options([("statement_timeout", format!("{}ms", READ_LIMIT.as_millis()))]);
         let pool = PgPoolOptions::new()
             .max_connections(12)
             .acquire_timeout(Duration::from_secs(2))
@@ -160,7 +163,8 @@ impl News {
     /// # Errors
     /// The connection is lost: listen anew, and look what was missed.
     pub async fn next(&mut self) -> Result<Notice, StoreError> {
-        let notification = self.0.try_recv().await?.ok_or_else(|| StoreError::Unavailable("the connection was lost".to_owned()))?;
+        let notification =
+            self.0.try_recv().await?.ok_or_else(|| StoreError::Unavailable("the connection was lost".to_owned()))?;
         Ok(match notification.channel() {
             FOREIGN_CHANNEL => Notice::Foreign,
             _ => Notice::Committed(notification.payload().parse().unwrap_or(i64::MAX)),
