@@ -1,10 +1,6 @@
 //! The functions on the way of every event: `cargo bench --features ssr`.
 
-#![expect(
-    clippy::unwrap_used,
-    missing_docs,
-    reason = "a benchmark may panic, and criterion's macros make undocumented functions"
-)]
+#![expect(clippy::unwrap_used, reason = "a benchmark may panic")]
 
 use std::hint::black_box;
 

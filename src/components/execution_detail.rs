@@ -146,7 +146,8 @@ pub(crate) fn fixture(id: i64, status: TaskStatus) -> Execution {
     }
 }
 
-#[cfg(all(test, feature = "ssr"))]
+#[cfg(test)]
+#[cfg(feature = "ssr")]
 mod tests {
     use super::*;
 

@@ -145,7 +145,8 @@ fn what(event: &LiveEvent) -> String {
     }
 }
 
-#[cfg(all(test, feature = "ssr"))]
+#[cfg(test)]
+#[cfg(feature = "ssr")]
 mod tests {
     use chrono::DateTime;
     use taskscope_wire::{LiveData, TaskStatus};

@@ -101,7 +101,8 @@ fn Metric(name: &'static str, value: Memo<Option<f64>>, write: fn(f64) -> String
     }
 }
 
-#[cfg(all(test, feature = "ssr"))]
+#[cfg(test)]
+#[cfg(feature = "ssr")]
 mod tests {
     use super::*;
 

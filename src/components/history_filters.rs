@@ -249,7 +249,8 @@ fn start_of(now: DateTime<Utc>, hours: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(start.timestamp(), 0).unwrap_or(start)
 }
 
-#[cfg(all(test, feature = "ssr"))]
+#[cfg(test)]
+#[cfg(feature = "ssr")]
 mod tests {
     use super::*;
 

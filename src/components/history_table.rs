@@ -128,7 +128,8 @@ fn started(execution: &Execution) -> impl IntoView + use<> {
     view! { <Timestamp at=execution.started_at.unwrap_or(execution.created_at)/> }
 }
 
-#[cfg(all(test, feature = "ssr"))]
+#[cfg(test)]
+#[cfg(feature = "ssr")]
 mod tests {
     use taskscope_wire::TaskStatus;
 

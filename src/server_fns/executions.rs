@@ -4,13 +4,14 @@
 use leptos::{prelude::*, server_fn::codec::Json};
 use taskscope_wire::{Execution, HistoryPage, HistoryQuery};
 
+use super::Caller;
 use crate::error::AppError;
 
 /// A page of history, newest first, without params, labels, results and tracebacks.
 ///
 /// # Errors
 /// The database doesn't answer.
-#[server(prefix = "/api/fn", endpoint = "history", input = Json)]
+#[server(prefix = "/api/fn", endpoint = "history", input = Json, client = Caller)]
 pub async fn get_history(query: HistoryQuery) -> Result<HistoryPage, AppError> {
     use crate::server::store::Store;
     let mut page = expect_context::<Store>().history(&query).await?;
@@ -22,7 +23,7 @@ pub async fn get_history(query: HistoryQuery) -> Result<HistoryPage, AppError> {
 ///
 /// # Errors
 /// There is no such execution, or the database doesn't answer.
-#[server(prefix = "/api/fn", endpoint = "execution", input = Json)]
+#[server(prefix = "/api/fn", endpoint = "execution", input = Json, client = Caller)]
 pub async fn get_execution(id: i64) -> Result<Execution, AppError> {
     use crate::server::store::Store;
     let execution = expect_context::<Store>().execution(id).await?;

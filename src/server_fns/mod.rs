@@ -1,6 +1,12 @@
 //! What pages and other Rust programs ask the server: one file a noun. In the browser and with the `client` feature a call is
 //! a request to `/api/fn/…`; in the server it is a function call.
 
+/// Who sends the requests: another Rust program through reqwest, or the browser.
+#[cfg(feature = "client")]
+type Caller = leptos::server_fn::client::reqwest::ReqwestClient;
+#[cfg(not(feature = "client"))]
+type Caller = leptos::server_fn::client::browser::BrowserClient;
+
 pub mod events;
 pub mod executions;
 pub mod metrics;

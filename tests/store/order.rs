@@ -190,7 +190,7 @@ async fn rows_are_free_of_order() {
                 for one in batch {
                     match one {
                         Sent::Native(text) => {
-                            native.push(text.replace("\"task_id\":\"n\"", &format!("\"task_id\":\"{case:03}{name}\"")))
+                            native.push(text.replace("\"task_id\":\"n\"", &format!("\"task_id\":\"{case:03}{name}\"")));
                         }
                         Sent::TaskIq { step, body } => {
                             let answer = server.taskiq(&format!("{case:03}{name}"), step, body.clone()).await;

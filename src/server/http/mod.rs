@@ -103,7 +103,6 @@ impl Table {
 }
 
 /// The whole service, and the inventory of its routes.
-#[must_use]
 pub fn router(state: AppState) -> (Router, Vec<RouteInfo>) {
     use Access::{Anyone, Reporter};
     let table = Table { router: Router::new(), routes: Vec::new() }
