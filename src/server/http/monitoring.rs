@@ -105,7 +105,7 @@ pub(super) async fn events(State(store): State<Store>, RawQuery(query): RawQuery
     if after < 0 {
         return Err(ApiError::Invalid(format!("after must be 0 or more, not {after}")));
     }
-    Ok(Json(store.missed_events(after, limit as usize).await?))
+    Ok(Json(store.missed_events(after, limit).await?))
 }
 
 /// The parameters of a URL, in their order.

@@ -5,7 +5,7 @@ use taskscope_wire::{LiveEvent, LiveMessage, MissedEvents, Position};
 use super::{Store, StoreError, position, read};
 
 /// Events of the live feed.
-const FEED: usize = 50;
+const FEED: i64 = 50;
 /// Batches of the stream that are kept after a clean-up; each holds 1 to 1,000 messages.
 const KEPT_BATCHES: i64 = 20_000;
 
@@ -26,53 +26,34 @@ impl Store {
     /// # Errors
     /// Postgres doesn't answer.
     pub async fn latest_events(&self) -> Result<MissedEvents, StoreError> {
-        read(async {
-            let mut tx = self.snapshot().await?;
-            let position = position(&mut tx).await?;
-            let batches = sqlx::query_scalar!("select messages from live_batches order by last_seq desc limit $1", FEED as i64)
-                .fetch_all(&mut *tx)
-                .await?;
-            let mut events = Vec::new();
-            for messages in batches {
-                if events.len() >= FEED {
-                    break;
-                }
-                events.extend(decode(&messages)?.into_iter().rev());
-            }
-            events.truncate(FEED);
-            events.reverse();
-            Ok(MissedEvents { position, complete: true, events })
-        })
-        .await
+        let newest = self.events_after(None, FEED).await?;
+        Ok(MissedEvents { complete: true, ..newest })
     }
 
-    /// What follows `after` in the stream, at most `limit` events; if there are more, or some are gone, the newest ones.
+    /// What follows `after` in the stream; if that is more than `limit` messages, or some are gone, the newest ones.
     ///
     /// # Errors
     /// Postgres doesn't answer.
-    pub async fn missed_events(&self, after: i64, limit: usize) -> Result<MissedEvents, StoreError> {
+    pub async fn missed_events(&self, after: i64, limit: i64) -> Result<MissedEvents, StoreError> {
+        self.events_after(Some(after), limit).await
+    }
+
+    async fn events_after(&self, after: Option<i64>, limit: i64) -> Result<MissedEvents, StoreError> {
         read(async {
             let mut tx = self.snapshot().await?;
             let position = position(&mut tx).await?;
-            let batches = sqlx::query!(
-                "select first_seq, messages from live_batches where last_seq > $1 order by last_seq desc limit $2",
-                after,
-                limit as i64,
-            )
-            .fetch_all(&mut *tx)
-            .await?;
+            // Numbers have no gaps, so this bounds what is read, however much was missed.
+            let from = after.unwrap_or(0).max(position.seq - limit);
+            let batches =
+                sqlx::query!("select first_seq, messages from live_batches where last_seq > $1 order by last_seq", from)
+                    .fetch_all(&mut *tx)
+                    .await?;
+            let reached = batches.first().map_or(position.seq + 1, |batch| batch.first_seq);
             let mut events = Vec::new();
-            let mut reached = position.seq + 1;
             for batch in batches {
-                if events.len() > limit {
-                    break;
-                }
-                events.extend(decode(&batch.messages)?.into_iter().rev().filter(|event| event.seq > after));
-                reached = batch.first_seq;
+                events.extend(decode(&batch.messages)?.into_iter().filter(|event| event.seq > from));
             }
-            let complete = after <= position.seq && reached <= after + 1 && events.len() <= limit;
-            events.truncate(limit);
-            events.reverse();
+            let complete = after.is_some_and(|after| after == from && after <= position.seq && reached <= after + 1);
             Ok(MissedEvents { position, complete, events })
         })
         .await
