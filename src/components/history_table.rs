@@ -1,5 +1,5 @@
 use leptos::{ev::MouseEvent, prelude::*, wasm_bindgen::JsCast, web_sys::Element};
-use taskscope_wire::{Execution, HistoryQuery};
+use taskscope_wire::{Execution, HistoryQuery, TaskStatus};
 
 use super::{StatusBadge, Timestamp, format, url};
 
@@ -112,7 +112,7 @@ fn opens(event: &MouseEvent) -> bool {
 }
 
 fn is_retried(execution: &Execution) -> bool {
-    execution.retried && execution.status == taskscope_wire::TaskStatus::Failed
+    execution.retried && execution.status == TaskStatus::Failed
 }
 
 fn attempt(execution: &Execution) -> Option<impl IntoView + use<>> {
@@ -123,16 +123,17 @@ fn ran(execution: &Execution) -> String {
     execution.duration_ms.map_or_else(|| format::NONE.to_owned(), |ms| format::duration(ms as f64))
 }
 
-/// When it started; for one that never said so, when it was first heard of.
-fn started(execution: &Execution) -> impl IntoView + use<> {
-    view! { <Timestamp at=execution.started_at.unwrap_or(execution.created_at)/> }
+/// When it started; for one that ran and never said so, when it was first heard of.
+fn started(execution: &Execution) -> AnyView {
+    match execution.status {
+        TaskStatus::Pending => format::NONE.into_any(),
+        _ => view! { <Timestamp at=execution.started_at.unwrap_or(execution.created_at)/> }.into_any(),
+    }
 }
 
 #[cfg(test)]
 #[cfg(feature = "ssr")]
 mod tests {
-    use taskscope_wire::TaskStatus;
-
     use super::*;
     use crate::components::execution_detail::fixture;
 

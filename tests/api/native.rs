@@ -72,8 +72,9 @@ async fn a_configured_token_is_required() {
     assert_eq!(with(Some("secret")).await, StatusCode::ACCEPTED);
 }
 
+/// Defect 7 of the comparison with other monitors: on loopback there is no login, so no page of another site may act for a reader.
 #[tokio::test(flavor = "multi_thread")]
-async fn pages_of_other_sites_can_neither_write_nor_listen() {
+async fn defect_7_pages_of_other_sites_can_neither_write_nor_listen() {
     let server = TestServer::start().await;
     let from = async |method: reqwest::Method, path: &str, origin: &str| {
         let request = server.http.request(method, format!("{}{path}", server.base)).header("origin", origin);
