@@ -68,7 +68,7 @@ chromium_path() {
 
 node_is_recent() { has npm && node -e 'process.exit(Number(process.versions.node.split(".")[0]) >= 18 ? 0 : 1)' 2>/dev/null; }
 
-python_is_recent() { python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; }
+python_is_recent() { python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
 
 # The Debian packages that bring what is missing of a thing.
 missing_packages() {

@@ -60,6 +60,10 @@ struct Body {
 /// # Errors
 /// A sentence that names the field and what is allowed.
 pub fn decode(task_id: &str, step: Step, body: &str, now: DateTime<Utc>) -> Result<TaskEvent, String> {
+    // serde would read an array as the fields of the struct, too.
+    if body.trim_start().starts_with('[') {
+        return Err("the body must be a JSON object, not an array".to_owned());
+    }
     let mut body: Body = serde_json::from_str(body).map_err(|error| error.to_string())?;
     let (field, at) = match step {
         Step::Queued => ("queuedAt", body.queued_at.take()),
@@ -101,12 +105,14 @@ fn finish(execution_time: Option<f64>, error: Option<Value>, return_value: Optio
         Value::String(text) => Some(text),
         other => Some(other.to_string()),
     });
+    let failed = error.is_some();
     EventKind::Finished(Finish {
-        failed: error.is_some(),
+        failed,
         duration_ms: execution_time.filter(|s| (0.0..1e12).contains(s)).map(|seconds| (seconds * 1000.0).round() as i64),
         error_message: error,
         error_traceback: None,
-        result: return_value.map(unwrap_result),
+        // A failure returns nothing, which the clients write as null.
+        result: return_value.map(unwrap_result).filter(|result| !failed || result.as_str() != "null"),
     })
 }
 

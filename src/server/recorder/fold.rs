@@ -223,9 +223,10 @@ fn bind(slots: &mut [Slot], end: End) -> Option<End> {
     None
 }
 
-/// Whether an attempt whose start is not known may have ended so.
+/// Whether an attempt whose start is not known may have ended so. The middlewares take the time of *queued* after they have sent the
+/// task, so that a quick task may have ended by then.
 fn may_take(slot: &Slot, end: &End) -> bool {
-    let queued_before = slot.attempt.queued_at.is_none_or(|queued| queued <= end.at);
+    let queued_before = slot.attempt.queued_at.is_none_or(|queued| queued <= end.at + TWIN);
     queued_before && (slot.attempt.end.is_none() || slot.has_twin_of(end))
 }
 
