@@ -227,7 +227,7 @@ fn a_body_that_is_wrong_names_the_field() {
         (Step::Started, r#"{"startedAt": "2026-11-21T10:00:00"}"#, "taskName"),
         (Step::Started, r#"{"startedAt": "2026-11-21T10:00:00", "taskName": ""}"#, "taskName"),
         (Step::Executed, r#"{"finishedAt": "2027-11-21T10:00:00"}"#, "a day ahead"),
-        (Step::Executed, "[]", "expected"),
+        (Step::Executed, "[]", "a JSON object"),
     ] {
         let error = decode("1", step, body, at("2026-11-22")).unwrap_err();
         assert!(error.contains(field), "{body}: {error}");
