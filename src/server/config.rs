@@ -122,11 +122,24 @@ fn leptos_options(file: Option<&Path>, addr: SocketAddr) -> anyhow::Result<Lepto
     let text = file.map(|path| path.to_string_lossy().into_owned());
     let mut options = get_configuration(text.as_deref()).context("the Leptos configuration is wrong")?.leptos_options;
     options.site_addr = addr;
+    if options.hash_files && !has_hashes(&options) {
+        tracing::warn!(
+            "{} is missing beside the program: pages come without styles and scripts until `make build` has run",
+            options.hash_file
+        );
+        options.hash_files = false;
+    }
     // A relative site root is meant from the file that names it.
     if let Some(directory) = file.and_then(Path::parent).filter(|_| Path::new(&*options.site_root).is_relative()) {
         options.site_root = directory.join(&*options.site_root).to_string_lossy().into_owned().into();
     }
     Ok(options)
+}
+
+/// Whether the file with the hashes of the site's files is where Leptos reads it, which otherwise panics on every page.
+fn has_hashes(options: &LeptosOptions) -> bool {
+    let program = std::env::current_exe().ok();
+    program.as_deref().and_then(Path::parent).is_some_and(|directory| directory.join(&*options.hash_file).is_file())
 }
 
 fn default_data_dir() -> anyhow::Result<PathBuf> {

@@ -76,10 +76,7 @@ impl TestServer {
 
     async fn launch(&mut self) {
         let settings = settings(&self.database_url, self.directory.path(), self.token.as_deref());
-        let mut config = Config::load(settings).unwrap();
-        // The file with the hashes stands beside the program, not beside a test; browser tests see the real site.
-        config.leptos.hash_files = false;
-        let server = Server::start(config).await.unwrap();
+        let server = Server::start(Config::load(settings).unwrap()).await.unwrap();
         self.base = format!("http://{}", server.addr);
         self.server = Some(server);
         self.until("the server is ready", async || self.get("/readyz").await.status() == StatusCode::OK).await;
