@@ -25,10 +25,11 @@ impl Store {
         let offset = i64::from(query.page - 1) * i64::from(query.page_size);
         let mut count = QueryBuilder::new("select count(*) from task_execution_logs e");
         push_filters(&mut count, query);
-        let mut page = QueryBuilder::new(format!("select {COLUMNS} from task_execution_logs e"));
+        // The rows of the page first, then what is worked out for them: not for every row that the offset passes over.
+        let mut page = QueryBuilder::new(format!("select {COLUMNS} from (select * from task_execution_logs e"));
         push_filters(&mut page, query);
         page.push(" order by e.created_at desc, e.id desc limit ").push_bind(i64::from(query.page_size));
-        page.push(" offset ").push_bind(offset);
+        page.push(" offset ").push_bind(offset).push(") e order by e.created_at desc, e.id desc");
         read(async {
             let mut tx = self.snapshot().await?;
             let total_count: i64 = count.build_query_scalar().fetch_one(&mut *tx).await?;

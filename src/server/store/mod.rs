@@ -77,8 +77,10 @@ impl Store {
     /// Prepares connections; the first one is made when it is needed.
     #[must_use]
     pub fn new(options: PgConnectOptions) -> Self {
-        let options =
-            options.application_name("taskscope").options([("statement_timeout", format!("{}ms", READ_LIMIT.as_millis()))]);
+        // Compiling a plan over thirty partitions takes a second or two; what it could save here is milliseconds.
+        let options = options
+            .application_name("taskscope")
+            .options([("statement_timeout", format!("{}ms", READ_LIMIT.as_millis())), ("jit", "off".to_owned())]);
         let pool = PgPoolOptions::new()
             .max_connections(12)
             .acquire_timeout(Duration::from_secs(2))
