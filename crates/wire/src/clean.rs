@@ -106,7 +106,7 @@ impl Cleaner<'_> {
         }
     }
 
-    /// The value of the `\uXXXX` at this place, if there is one.
+    /// The value of the escape of four hex digits at this place, if there is one.
     fn code_unit(&self, at: usize) -> Option<u16> {
         let escape = self.input.get(at..at + 6)?;
         let hex = std::str::from_utf8(escape.strip_prefix(b"\\u")?).ok()?;

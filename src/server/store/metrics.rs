@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{TimeDelta, Utc};
 use taskscope_wire::{Metrics, REGISTERED_TASK_TYPES, TaskMetrics, TaskStatus};
 
 use super::{Store, StoreError, position, read};
@@ -35,19 +35,6 @@ impl Store {
             .fetch_all(&mut *tx)
             .await?;
             Ok(Metrics { time_window_hours: time_window, generated_at, position, metrics: collect(groups) })
-        })
-        .await
-    }
-
-    /// The newest time of any execution, to tell an empty database from a quiet one.
-    ///
-    /// # Errors
-    /// Postgres doesn't answer.
-    pub async fn newest_execution(&self) -> Result<Option<DateTime<Utc>>, StoreError> {
-        read(async {
-            let newest =
-                sqlx::query_scalar!("select created_at from task_execution_logs order by created_at desc, id desc limit 1");
-            Ok(newest.fetch_optional(&self.pool).await?)
         })
         .await
     }
