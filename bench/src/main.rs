@@ -30,18 +30,32 @@ impl Figure {
     }
 }
 
+const PARTS: [&str; 3] = ["ingest", "latency", "reads"];
+
+/// Arguments name the parts to measure; without any, all are.
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let rows: i64 = std::env::var("TASKSCOPE_BENCH_ROWS").ok().and_then(|rows| rows.parse().ok()).unwrap_or(1_000_000);
+    let chosen: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(unknown) = chosen.iter().find(|part| !PARTS.contains(&part.as_str())) {
+        anyhow::bail!("there is no part {unknown}: choose from {}", PARTS.join(", "));
+    }
+    let wanted = |part: &str| chosen.is_empty() || chosen.iter().any(|chosen| chosen == part);
     let program = Program::start().await?;
     let mut figures = vec![Figure::new("memory of the server, idle, empty database", program.memory()?)];
-    eprintln!("ingest");
-    figures.extend(ingest::measure(&program).await?);
-    eprintln!("latency at 1,000 events a second with 200 watchers");
-    figures.extend(latency::measure(&program).await?);
+    if wanted("ingest") {
+        eprintln!("ingest");
+        figures.extend(ingest::measure(&program).await?);
+    }
+    if wanted("latency") {
+        eprintln!("latency at 1,000 events a second with 200 watchers");
+        figures.extend(latency::measure(&program).await?);
+    }
     figures.push(Figure::new("memory of the server after that", program.memory()?));
-    eprintln!("reads with {rows} executions");
-    figures.extend(reads::measure(&program, rows).await?);
+    if wanted("reads") {
+        eprintln!("reads with {rows} executions");
+        figures.extend(reads::measure(&program, rows).await?);
+    }
     println!("| what | figure | yardstick of the same run | ratio |\n|---|---|---|---|");
     for Figure { what, value, yardstick, ratio } in figures {
         println!("| {what} | {value} | {yardstick} | {ratio} |");

@@ -1,4 +1,4 @@
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::{
@@ -6,7 +6,7 @@ use leptos_router::{
     hooks::{use_navigate, use_url},
     lazy_route,
 };
-use taskscope_wire::{HistoryPage, HistoryQuery, InvalidQuery, Metrics, REGISTERED_TASK_TYPES, time_window};
+use taskscope_wire::{HistoryPage, HistoryQuery, InvalidQuery, REGISTERED_TASK_TYPES};
 
 use super::{
     DatabaseBanner, Problem, TITLE,
@@ -20,14 +20,15 @@ use crate::{
     components::{HistoryFilters, RowSkeletons, url},
     error::AppError,
     live::use_live,
-    server_fns::{get_execution, get_history, get_metrics},
+    server_fns::{get_execution, get_history, get_task_names},
 };
 
 /// The executions that match some filters, a page of them at a time, and the details of one beside them.
 pub struct History {
     query: Memo<Result<HistoryQuery, InvalidQuery>>,
     selected: Memo<Option<Result<i64, InvalidQuery>>>,
-    names: Resource<Result<Metrics, AppError>>,
+    /// The task types to choose from, and when they were asked for.
+    names: Resource<(Vec<String>, DateTime<Utc>)>,
     page: Resource<Result<(HistoryQuery, HistoryPage), AppError>>,
     execution: ExecutionResource,
 }
@@ -42,7 +43,7 @@ impl LazyRoute for History {
         Self {
             query,
             selected,
-            names: Resource::new(|| (), |()| get_metrics(time_window::MOST)),
+            names: Resource::new(|| (), |()| names()),
             page: Resource::new(move || query.get(), fetch),
             execution: Resource::new(
                 move || selected.get(),
@@ -76,6 +77,7 @@ fn HistoryView(data: History) -> impl IntoView {
     let loaded = follow(page, move |loaded| match loaded {
         Ok((query, page)) => {
             problem.set(None);
+            live.start_at(&page.position);
             list.load(query, page);
         }
         // What is shown stays where newer rows of the same page can't be had.
@@ -93,12 +95,7 @@ fn HistoryView(data: History) -> impl IntoView {
                 </div>
                 <Suspense fallback=|| view! { <div class="filters skeleton"></div> }>
                     {move || Suspend::new(async move {
-                        let metrics = names.await;
-                        let now = metrics.as_ref().map_or_else(|_| Utc::now(), |metrics| metrics.generated_at);
-                        let names = names_of(metrics.as_ref().ok());
-                        if let Ok(metrics) = metrics {
-                            live.start_at(&metrics.position);
-                        }
+                        let (names, now) = names.await;
                         view! { <HistoryFilters query=filters names now change/> }
                     })}
                 </Suspense>
@@ -126,6 +123,12 @@ fn HistoryView(data: History) -> impl IntoView {
     }
 }
 
+/// Without an answer there are still the registered ones.
+async fn names() -> (Vec<String>, DateTime<Utc>) {
+    let names = get_task_names().await;
+    (names.unwrap_or_else(|_| REGISTERED_TASK_TYPES.map(str::to_owned).into()), Utc::now())
+}
+
 async fn fetch(query: Result<HistoryQuery, InvalidQuery>) -> Result<(HistoryQuery, HistoryPage), AppError> {
     let query = query?;
     let page = get_history(query.clone()).await?;
@@ -146,13 +149,6 @@ fn selected_of(search: &str) -> Option<Result<i64, InvalidQuery>> {
         allowed: "must be the number of an execution".to_owned(),
         value: value.chars().take(100).collect(),
     }))
-}
-
-fn names_of(metrics: Option<&Metrics>) -> Vec<String> {
-    match metrics {
-        Some(metrics) => metrics.metrics.iter().map(|metrics| metrics.task_name.clone()).collect(),
-        None => REGISTERED_TASK_TYPES.map(str::to_owned).to_vec(),
-    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Counts a task type.
+//! Task types, and counts of each.
 #![expect(missing_docs, reason = "the macro makes public fields of the arguments, which the function documents")]
 
 use leptos::{prelude::*, server_fn::codec::Json};
@@ -15,4 +15,14 @@ use crate::error::AppError;
 pub async fn get_metrics(time_window: u32) -> Result<Metrics, AppError> {
     use crate::server::store::Store;
     Ok(expect_context::<Store>().metrics(time_window).await?)
+}
+
+/// The task types: those that are registered, then the others that have reported, by name.
+///
+/// # Errors
+/// The database doesn't answer.
+#[server(prefix = "/api/fn", endpoint = "task_names", input = Json, client = Caller)]
+pub async fn get_task_names() -> Result<Vec<String>, AppError> {
+    use crate::server::store::Store;
+    Ok(expect_context::<Store>().task_names().await?)
 }

@@ -13,4 +13,4 @@ pub mod metrics;
 
 pub use events::{LatestEvents, latest_events};
 pub use executions::{GetExecution, GetHistory, get_execution, get_history};
-pub use metrics::{GetMetrics, get_metrics};
+pub use metrics::{GetMetrics, GetTaskNames, get_metrics, get_task_names};

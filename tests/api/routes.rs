@@ -5,7 +5,7 @@ use taskscope::server::http::{Access, RouteInfo};
 
 use crate::support::TestServer;
 
-const INVENTORY: [(&str, &str, Access); 23] = [
+const INVENTORY: [(&str, &str, Access); 24] = [
     ("ANY", "/api/{*rest}", Access::Anyone),
     ("GET", "/", Access::Anyone),
     ("GET", "/api/docs", Access::Anyone),
@@ -26,6 +26,7 @@ const INVENTORY: [(&str, &str, Access); 23] = [
     ("POST", "/api/fn/execution", Access::Anyone),
     ("POST", "/api/fn/history", Access::Anyone),
     ("POST", "/api/fn/metrics", Access::Anyone),
+    ("POST", "/api/fn/task_names", Access::Anyone),
     ("POST", "/api/tasks/{*rest}", Access::Reporter),
     ("POST", "/api/v1/events", Access::Reporter),
     ("POST", "/tasks/{*rest}", Access::Reporter),

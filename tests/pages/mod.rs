@@ -5,9 +5,9 @@ use reqwest::StatusCode;
 use serde_json::json;
 use taskscope::{
     error::AppError,
-    server_fns::{get_execution, get_history, get_metrics, latest_events},
+    server_fns::{get_execution, get_history, get_metrics, get_task_names, latest_events},
 };
-use taskscope_wire::{HistoryQuery, TaskStatus};
+use taskscope_wire::{HistoryQuery, REGISTERED_TASK_TYPES, TaskStatus};
 
 use crate::support::TestServer;
 
@@ -43,6 +43,12 @@ async fn server_functions_are_plain_calls_in_process() {
                 let whole = get_execution(failed.items[0].id).await.unwrap();
                 assert!(whole.error_traceback.is_some() && whole.params.is_some());
                 assert!(matches!(get_execution(-1).await, Err(AppError::NotFound(_))));
+                let names = get_task_names().await.unwrap();
+                let (registered, others) = names.split_at(REGISTERED_TASK_TYPES.len());
+                assert_eq!(
+                    (registered, others),
+                    (&REGISTERED_TASK_TYPES.map(str::to_owned)[..], &["<img src=x onerror=alert(1)>".to_owned()][..])
+                );
                 assert_eq!(latest_events().await.unwrap().events.len(), 2);
             })
         })

@@ -105,6 +105,8 @@ pub struct HistoryPage {
     pub page_size: u32,
     /// How many pages there are; 0 where nothing matches.
     pub total_pages: i64,
+    /// The place in the live stream that this page includes: later messages are not in it.
+    pub position: Position,
     /// The executions.
     pub items: Vec<Execution>,
 }

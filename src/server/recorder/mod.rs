@@ -164,8 +164,7 @@ impl Writer {
             return Ok(());
         }
         tx.assign_ids(&mut changes.insert).await?;
-        tx.insert(&changes.insert).await?;
-        tx.update(&changes.update).await?;
+        tx.write(&changes.insert.iter().chain(&changes.update).collect::<Vec<_>>()).await?;
         tx.delete(&changes.delete).await?;
         let written = tx.commit(changes.messages()).await?;
         self.hub.publish(written.position, written.messages);

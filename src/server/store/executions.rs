@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{FromRow, Postgres, QueryBuilder};
 use taskscope_wire::{AttemptSummary, Execution, HistoryPage, HistoryQuery, Json, TaskStatus};
 
-use super::{Store, StoreError, read};
+use super::{Store, StoreError, position, read};
 
 /// Columns of an [`ExecutionRow`], from the log as `e`. A later attempt was created later, which spares most partitions.
 const COLUMNS: &str = "
@@ -32,6 +32,7 @@ impl Store {
         page.push(" offset ").push_bind(offset).push(") e order by e.created_at desc, e.id desc");
         read(async {
             let mut tx = self.snapshot().await?;
+            let position = position(&mut tx).await?;
             let total_count: i64 = count.build_query_scalar().fetch_one(&mut *tx).await?;
             let rows: Vec<ExecutionRow> =
                 if offset < total_count { page.build_query_as().fetch_all(&mut *tx).await? } else { Vec::new() };
@@ -40,6 +41,7 @@ impl Store {
                 page: query.page,
                 page_size: query.page_size,
                 total_pages: (total_count + i64::from(query.page_size) - 1) / i64::from(query.page_size),
+                position,
                 items: rows.into_iter().map(Into::into).collect(),
             })
         })

@@ -7,6 +7,9 @@ use taskscope_wire::{Metrics, REGISTERED_TASK_TYPES, TaskMetrics, TaskStatus};
 
 use super::{Store, StoreError, position, read};
 
+/// Task names beyond this are no help to whoever must choose one.
+const MOST_NAMES: i64 = 1000;
+
 impl Store {
     /// How every task type did in the last `time_window` hours. Registered task types are there even without executions.
     ///
@@ -22,7 +25,7 @@ impl Store {
             let groups = sqlx::query_as!(
                 Group,
                 r#"select task_name, status,
-                       least(floor(extract(epoch from created_at - $1)::float8 / $2), $3)::integer as "step!",
+                       least(floor(date_part('epoch', created_at - $1) / $2), $3)::integer as "step!",
                        count(*) as "total!", count(duration_ms) as "timed!",
                        coalesce(sum(duration_ms), 0)::bigint as "timed_duration_ms!"
                    from task_execution_logs
@@ -37,6 +40,27 @@ impl Store {
             Ok(Metrics { time_window_hours: time_window, generated_at, position, metrics: collect(groups) })
         })
         .await
+    }
+
+    /// The registered task types, then the others that have executions, by name.
+    ///
+    /// # Errors
+    /// Postgres doesn't answer.
+    pub async fn task_names(&self) -> Result<Vec<String>, StoreError> {
+        // From name to name through the index, instead of over all rows.
+        let query = sqlx::query_scalar!(
+            r#"with recursive names (name) as (
+                   select min(task_name) from task_execution_logs
+                   union all
+                   select (select min(task_name) from task_execution_logs where task_name > name) from names where name is not null
+               )
+               select name as "name!" from names where name is not null limit $1"#,
+            MOST_NAMES,
+        );
+        let mut others = read(async { Ok(query.fetch_all(&self.pool).await?) }).await?;
+        others.retain(|name| !REGISTERED_TASK_TYPES.contains(&name.as_str()));
+        others.sort_unstable();
+        Ok(REGISTERED_TASK_TYPES.map(str::to_owned).into_iter().chain(others).collect())
     }
 }
 
