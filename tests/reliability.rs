@@ -19,7 +19,7 @@ use reqwest::Client;
 use serde_json::json;
 use taskscope::server::embedded_pg::EmbeddedPostgres;
 
-use crate::support::{Program, Watcher, until};
+use crate::support::{Program, Watcher, client, until};
 
 /// Sends events one task at a time, as fast as they are answered, and counts the tasks whose events were all answered with 2xx.
 struct Producer {
@@ -62,7 +62,7 @@ async fn judge(program: &Program, owed: &[String]) {
 }
 
 async fn judge_in(program: &Program, database: &Path, owed: &[String]) {
-    let http = Client::new();
+    let http = client();
     let base = &program.base;
     let text = async |path: &str| match http.get(format!("{base}{path}")).send().await {
         Ok(answer) => answer.text().await.unwrap_or_default(),
@@ -151,7 +151,7 @@ async fn a_silent_postgres_is_told_within_two_seconds_and_outlived() {
     };
     assert!(since.elapsed() < Duration::from_secs(4), "told after {:?}", since.elapsed());
     assert!(told["database_down_since"].is_string());
-    let http = Client::new();
+    let http = client();
     let before = waiting(&http, &program.base).await;
     until("events are still taken", async || waiting(&http, &program.base).await > before + 20).await;
     let answer = http.get(format!("{}/api/v1/monitoring/metrics", program.base)).send().await.unwrap();
@@ -177,7 +177,7 @@ async fn thirty_seconds_without_the_database_lose_nothing() {
     program.ready().await;
     tokio::task::spawn_blocking(move || drop(postgres)).await.unwrap();
     tokio::time::sleep(Duration::from_secs(30)).await;
-    let http = Client::new();
+    let http = client();
     let page = http.get(format!("{}/monitoring", program.base)).send().await.unwrap();
     assert_eq!(page.status().as_u16(), 503);
     assert!(page.text().await.unwrap().contains("being kept"), "the page says what is going on");

@@ -46,7 +46,8 @@ async fn every_route_stands_in_the_inventory_and_keeps_to_it() {
         let request = server
             .http
             .request(Method::from_bytes(method.replace("ANY", "GET").as_bytes()).unwrap(), format!("{}{path}", server.base));
-        let status = request.header("content-type", "application/json").body("[]").send().await.unwrap().status();
+        let answer = request.header("content-type", "application/json").body("[]").send().await;
+        let status = answer.unwrap_or_else(|error| panic!("{method} {path}: {error:?}")).status();
         assert_eq!(status == StatusCode::UNAUTHORIZED, access == Access::Reporter, "{method} {path}: {status}");
         assert!(!status.is_server_error(), "{method} {path}: {status}");
     }

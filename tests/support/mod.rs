@@ -43,7 +43,7 @@ impl TestServer {
         let mut this = Self {
             base: String::new(),
             database_url,
-            http: Client::new(),
+            http: client(),
             pool,
             server: None,
             directory,
@@ -58,7 +58,7 @@ impl TestServer {
         let mut this = Self {
             base: String::new(),
             database_url: self.database_url.clone(),
-            http: Client::new(),
+            http: client(),
             pool: self.pool.clone(),
             server: None,
             directory: TempDir::new().unwrap(),
@@ -149,10 +149,16 @@ impl TestServer {
     }
 }
 
+/// A client that gives up in time for a test to say where it waited.
+pub fn client() -> Client {
+    Client::builder().timeout(PATIENCE).build().unwrap()
+}
+
 /// Waits for something that must become true.
 pub async fn until(what: &str, condition: impl AsyncFn() -> bool) {
     let end = tokio::time::Instant::now() + PATIENCE;
-    while !condition().await {
+    // A condition that never answers is one that doesn't hold.
+    while !tokio::time::timeout_at(end, condition()).await.unwrap_or(false) {
         assert!(tokio::time::Instant::now() < end, "not within {PATIENCE:?}: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

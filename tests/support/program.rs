@@ -7,9 +7,7 @@ use std::{
     time::Duration,
 };
 
-use reqwest::Client;
-
-use super::until;
+use super::{client, until};
 
 /// A running `taskscope` with its embedded Postgres.
 pub struct Program {
@@ -39,7 +37,7 @@ impl Program {
         command.env("DATABASE_URL", url);
         let this =
             Self { base: format!("http://127.0.0.1:{port}"), directory: directory.to_owned(), child: spawn(command), port };
-        let (http, health) = (Client::new(), format!("{}/healthz", this.base));
+        let (http, health) = (client(), format!("{}/healthz", this.base));
         until("the program answers", async || http.get(&health).send().await.is_ok()).await;
         this
     }
@@ -64,7 +62,7 @@ impl Program {
     }
 
     pub async fn ready(&self) {
-        let http = Client::new();
+        let http = client();
         let url = format!("{}/readyz", self.base);
         until("the program is ready", async || http.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()))
             .await;

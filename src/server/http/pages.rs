@@ -1,5 +1,7 @@
 //! The pages, their server functions and static files, with what a browser must be told about them.
 
+use std::sync::LazyLock;
+
 use axum::{
     Router,
     body::to_bytes,
@@ -10,7 +12,7 @@ use axum::{
     routing::get,
 };
 use leptos::prelude::*;
-use leptos_axum::{LeptosRoutes, ResponseOptions, generate_route_list};
+use leptos_axum::{AxumRouteListing, LeptosRoutes, ResponseOptions, generate_route_list};
 use tower_http::compression::CompressionLayer;
 use utoipa_swagger_ui::SwaggerUi;
 
@@ -20,12 +22,15 @@ use crate::{
     error::AppError,
 };
 
+/// The routes of the pages. Leptos finds them by drawing the app while all loading in the process is suspended, and whatever begins to
+/// load meanwhile never ends; so it happens once, before the first server of the process answers anybody.
+static PAGES: LazyLock<Vec<AxumRouteListing>> = LazyLock::new(|| generate_route_list(App));
+
 /// Bytes of the longest error of a server function.
 const LARGEST_ERROR: usize = 64 * 1024;
 
 /// Adds pages, server functions, the API's description and static files.
 pub(super) fn add(router: Router<AppState>, mut routes: Vec<RouteInfo>, state: &AppState) -> (Router<AppState>, Vec<RouteInfo>) {
-    let pages = generate_route_list(App);
     let mut note = |method, path: &str| {
         if path != "/" {
             routes.push(RouteInfo { method, path: path.to_owned(), access: Access::Anyone });
@@ -33,12 +38,12 @@ pub(super) fn add(router: Router<AppState>, mut routes: Vec<RouteInfo>, state: &
     };
     note("GET", "/api/openapi.json");
     note("GET", "/api/docs");
-    pages.iter().for_each(|page| note("GET", page.path()));
+    PAGES.iter().for_each(|page| note("GET", page.path()));
     leptos::server_fn::axum::server_fn_paths()
         .filter(|(path, _)| path.starts_with("/api/fn/"))
         .for_each(|(path, _)| note("POST", path));
     routes.push(RouteInfo { method: "GET", path: "/".to_owned(), access: Access::Anyone });
-    let pages: Vec<_> = pages.into_iter().filter(|page| page.path() != "/").collect();
+    let pages: Vec<_> = PAGES.iter().filter(|page| page.path() != "/").cloned().collect();
     let (store, options) = (state.store.clone(), state.leptos.clone());
     let rendered = Router::new()
         .leptos_routes_with_context(state, pages, move || provide_context(store.clone()), {
