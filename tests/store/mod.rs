@@ -89,7 +89,7 @@ async fn old_days_are_dropped_and_far_times_are_kept() {
     let server = TestServer::start().await;
     let day = |days: i64| Utc::now() - TimeDelta::days(days);
     let event = |id: &str, at: DateTime<Utc>| json!({"type": "task_completed", "task_id": id, "task_name": "t", "timestamp": at.to_rfc3339()});
-    server.report(&json!([event("new", day(1)), event("old", day(40)), event("ancient", day(9000))])).await;
+    server.report(&json!([event("new", day(1)), event("old", day(40)), event("ancient", day(3000))])).await;
     server.executions(3).await;
     let partition = async |name: String| -> bool {
         sqlx::query_scalar("select to_regclass($1) is not null").bind(name).fetch_one(&server.pool).await.unwrap()

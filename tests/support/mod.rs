@@ -169,6 +169,8 @@ fn settings(database_url: &str, directory: &Path, token: Option<&str>) -> Settin
         database_url: Some(database_url.to_owned()),
         addr: Some("127.0.0.1:0".to_owned()),
         data_dir: Some(directory.to_owned()),
+        // What a test reports of long ago stays until it says otherwise.
+        retention_days: Some(3650),
         ingest_token: token.map(str::to_owned),
         ..Settings::default()
     }
