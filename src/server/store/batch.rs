@@ -152,7 +152,7 @@ impl BatchTx {
         Ok(())
     }
 
-    /// Removes rows that turned out to be part of another attempt.
+    /// Removes rows: those that turned out to be part of another attempt, and those that move.
     ///
     /// # Errors
     /// Postgres doesn't answer.
