@@ -96,9 +96,15 @@ pub enum EventKind {
 pub struct Finish {
     /// Whether it failed. A failure may come without any message.
     pub failed: bool,
+    /// When the run that ended here started, where the client says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<DateTime<Utc>>,
     /// How long it ran, in milliseconds, where the client says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<i64>,
+    /// The type of the error: an exception's class, with its module.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_type: Option<String>,
     /// Why it failed, in one line or a few; for TaskIQ the `repr` of the exception.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
@@ -137,8 +143,13 @@ pub mod limits {
         if event.task_id.is_empty() {
             return Err("task_id must not be empty".to_owned());
         }
+        let error_type = match &event.kind {
+            EventKind::Finished(finish) => finish.error_type.as_ref(),
+            EventKind::Queued | EventKind::Started => None,
+        };
         let names = [
             ("task_id", Some(&event.task_id)),
+            ("error_type", error_type),
             ("task_name", event.task_name.as_ref()),
             ("queue", event.queue.as_ref()),
             ("worker", event.worker.as_ref()),

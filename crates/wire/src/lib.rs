@@ -5,6 +5,7 @@
 
 mod clean;
 mod event;
+mod heartbeat;
 mod json;
 mod live;
 mod metrics;
@@ -12,15 +13,20 @@ mod native;
 mod record;
 mod status;
 mod task_types;
+mod tasks;
 pub mod taskiq;
 pub mod time;
+mod workers;
 
 pub use clean::{MAX_DEPTH, clean};
 pub use event::{Attribution, EventKind, Finish, Source, TaskEvent, limits};
+pub use heartbeat::Heartbeat;
 pub use json::Json;
 pub use live::{LiveData, LiveEvent, LiveMessage, Position, Previous, ServerState};
 pub use metrics::{Metrics, TaskMetrics, TrendPoint, time_window};
-pub use native::{BatchItem, BatchOutcome, NativeEvent, NativeKind};
+pub use native::{BatchItem, BatchOutcome, NativeEvent, NativeKind, Numbering};
 pub use record::{AttemptSummary, ErrorBody, Execution, HistoryPage, HistoryQuery, InvalidQuery, MissedEvents, page_size};
 pub use status::{ParseStatusError, TaskStatus};
 pub use task_types::{REGISTERED_TASK_TYPES, UNKNOWN_TASK_NAME};
+pub use tasks::{TaskType, TriggerRequest, Triggered};
+pub use workers::{QueueState, RunningTask, StallReason, WorkerHealth, WorkerState, Workers};

@@ -108,6 +108,8 @@ fn finish(execution_time: Option<f64>, error: Option<Value>, return_value: Optio
     let failed = error.is_some();
     EventKind::Finished(Finish {
         failed,
+        started_at: None,
+        error_type: None,
         duration_ms: execution_time.filter(|s| (0.0..1e12).contains(s)).map(|seconds| (seconds * 1000.0).round() as i64),
         error_message: error,
         error_traceback: None,
@@ -117,7 +119,7 @@ fn finish(execution_time: Option<f64>, error: Option<Value>, return_value: Optio
 }
 
 /// Which attempt a message is, from labels that are strings in *queued* and typed in *started*.
-fn counters(labels: Option<&Json>) -> Attribution {
+pub(crate) fn counters(labels: Option<&Json>) -> Attribution {
     let counter = |name| labels.and_then(|labels| count(labels, name)).unwrap_or(0);
     Attribution::Counters { retries: counter("_retries"), requeues: counter("X-Taskiq-requeue") }
 }

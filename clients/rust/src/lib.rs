@@ -1,0 +1,1 @@
+//! Reports background tasks to Taskscope.
