@@ -15,3 +15,4 @@ mod reliability;
 mod rules;
 mod store;
 mod support;
+mod workers;

@@ -1,8 +1,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use leptos::prelude::*;
-use taskscope_wire::{AttemptSummary, Execution, Json, TaskStatus};
+use taskscope_wire::{AttemptSummary, Execution, Json, StallReason, TaskStatus};
 
-use super::{Notice, StatusBadge, TextBlock, Timestamp, Tone, format, url};
+use super::{Notice, StalledTag, StatusBadge, TextBlock, Timestamp, Tone, format, url};
 
 /// What TaskIQ's worker reports instead of the cause when it retries an attempt that failed.
 const NO_RESULT: &str = "taskiq.exceptions.NoResultError()";
@@ -23,7 +23,9 @@ pub fn ExecutionDetail(
                 <StatusBadge status=execution.status/>
                 {attempt_of(&execution)}
                 {execution.retried.then(|| view! { <span class="tag">"retried"</span> })}
+                {execution.stalled.map(|reason| view! { <StalledTag reason/> })}
             </div>
+            {stalled(&execution)}
             {error(&execution)}
             {traceback.map(|text| view! { <TextBlock label="Traceback" text=Signal::stored(text)/> })}
             <Facts execution=execution.clone()/>
@@ -39,6 +41,20 @@ fn attempt_of(execution: &Execution) -> Option<impl IntoView + use<>> {
     let of = execution.attempts.iter().map(|attempt| attempt.attempt).max().unwrap_or(1).max(execution.attempt);
     let text = format!("attempt {} of {of}", execution.attempt);
     (of > 1).then(|| view! { <span class="tag">{text}</span> })
+}
+
+fn stalled(execution: &Execution) -> Option<impl IntoView + use<>> {
+    let text = match execution.stalled? {
+        StallReason::WorkerGone => {
+            "No heartbeat of its worker comes any more. If the worker's broker delivers the task again, it appears as another attempt."
+        }
+        StallReason::Overdue => "It runs longer than 99 % of the last successful executions of its task type did.",
+    };
+    Some(view! {
+        <Notice tone=Tone::Calm title="Stalled">
+            <p>{text}</p>
+        </Notice>
+    })
 }
 
 fn error(execution: &Execution) -> Option<impl IntoView + use<>> {
@@ -80,13 +96,20 @@ fn Facts(execution: Execution) -> impl IntoView {
             {time("Created", (!reported_times).then_some(created_at))}
             {text("Duration", execution.duration_ms.map(|ms| format::duration(ms as f64)))}
             {text("Waited", waited.map(|wait| format::duration(wait.num_milliseconds() as f64)))}
-            {text("Worker", execution.worker)}
+            {text("Error type", execution.error_type)}
+            {worker(execution.worker)}
             {text("Queue", execution.queue)}
             {text("Broker task id", execution.task_id)}
             {text("Retries allowed", execution.max_retries.map(|most| most.to_string()))}
             {text("Execution", Some(execution.id.to_string()))}
         </dl>
     }
+}
+
+/// The worker, with a way to what else it ran.
+fn worker(name: Option<String>) -> Option<impl IntoView> {
+    let name = name.filter(|name| !name.is_empty())?;
+    Some(view! { <div><dt>"Worker"</dt><dd><a href=url::history_by_worker(&name)>{name.clone()}</a></dd></div> })
 }
 
 #[component]
@@ -140,7 +163,9 @@ pub(crate) fn fixture(id: i64, status: TaskStatus) -> Execution {
         worker: None,
         labels: None,
         result: None,
+        error_type: None,
         error_fingerprint: None,
+        stalled: None,
         retried: false,
         attempts: Vec::new(),
     }
@@ -165,6 +190,14 @@ mod tests {
         {
             assert!(html.contains(part) || html.contains(&part.replace('"', "&quot;")), "{part} in {html}");
         }
+    }
+
+    #[test]
+    fn a_stalled_execution_says_why() {
+        let execution = Execution { stalled: Some(StallReason::WorkerGone), ..fixture(7, TaskStatus::Running) };
+        let html = detail(execution);
+        assert!(html.contains("stalled") && html.contains("No heartbeat of its worker"), "{html}");
+        assert!(!detail(fixture(7, TaskStatus::Running)).contains("stalled"));
     }
 
     #[test]

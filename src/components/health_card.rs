@@ -3,7 +3,7 @@ use std::sync::Arc;
 use leptos::prelude::*;
 use taskscope_wire::{TaskMetrics, TaskStatus};
 
-use super::{StatusIcon, Trend, format, url};
+use super::{StalledCount, StatusIcon, Trend, format, url};
 
 /// How one task type does: its counts by status, its mean run time, its success rate and its trend.
 #[component]
@@ -24,6 +24,10 @@ pub fn HealthCard(
         <article class="health-card" data-testid="health-card" data-task-name=task_name.to_string() data-state=state_of(metrics)>
             <h3 class="health-card-name">
                 <a href=url::history_of(&task_name, None)>{task_name.to_string()}</a>
+                <StalledCount
+                    count=Memo::new(move |_| metrics.with(|metrics| metrics.stalled))
+                    href=url::stalled(Some(&task_name))
+                />
             </h3>
             <Trend points=Signal::derive(move || metrics.with(|metrics| metrics.trend.clone())) span/>
             <div class="health-card-counts">{statuses}</div>

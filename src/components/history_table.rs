@@ -1,7 +1,7 @@
 use leptos::{ev::MouseEvent, prelude::*, wasm_bindgen::JsCast, web_sys::Element};
 use taskscope_wire::{Execution, HistoryQuery, TaskStatus};
 
-use super::{StatusBadge, Timestamp, format, url};
+use super::{StalledTag, StatusBadge, Timestamp, format, url};
 
 /// How much of an error message a row shows.
 const ERROR: usize = 160;
@@ -62,6 +62,8 @@ fn Row(
 ) -> impl IntoView {
     let status = Memo::new(move |_| execution.with(|execution| execution.status));
     let name = Memo::new(move |_| execution.with(|execution| execution.task_name.clone()));
+    let stalled =
+        Memo::new(move |_| execution.with(|execution| execution.stalled.filter(|_| execution.status == TaskStatus::Running)));
     let href = move || query.with(|query| url::history_with(query, id));
     let is_selected = Memo::new(move |_| selected.get() == Some(id));
     let open = move |event: MouseEvent| {
@@ -88,6 +90,7 @@ fn Row(
             <td class="history-status">
                 <StatusBadge status/>
                 {move || execution.with(is_retried).then(|| view! { <span class="tag">"retried"</span> })}
+                {move || stalled.get().map(|reason| view! { <StalledTag reason/> })}
             </td>
             <td class="history-started">{move || started(&execution.read())}</td>
             <td class="history-duration numeric number">{move || ran(&execution.read())}</td>

@@ -1,5 +1,7 @@
 use leptos::prelude::*;
-use taskscope_wire::TaskStatus;
+use taskscope_wire::{StallReason, TaskStatus};
+
+use super::format;
 
 /// The outline of a status's icon in a box of 16: four shapes that differ without colour.
 const fn outline(status: TaskStatus) -> &'static str {
@@ -47,6 +49,41 @@ pub fn StatusBadge(
             <StatusIcon status/>
             <span>{move || status.get().label()}</span>
         </span>
+    }
+}
+
+/// A clock that has run out: the execution doesn't get on.
+const STALLED: &str = "M8 1.75a6.25 6.25 0 1 0 0 12.5a6.25 6.25 0 1 0 0-12.5M8 4.5v4.25M8 10.75v.75";
+
+/// Says that a running execution stalls, and on hover why.
+#[component]
+pub fn StalledTag(
+    /// Why.
+    reason: StallReason,
+) -> impl IntoView {
+    view! {
+        <span class="tag tag-stalled" data-stalled=reason.as_str() title=format!("Stalled: {}", reason.label())>
+            <Icon d=STALLED/>
+            "stalled"
+            <span class="visually-hidden">{format!(": {}", reason.label())}</span>
+        </span>
+    }
+}
+
+/// How many executions stall, where any do, with the way to them.
+#[component]
+pub fn StalledCount(
+    /// How many.
+    #[prop(into)]
+    count: Signal<i64>,
+    /// Where they are listed.
+    href: String,
+) -> impl IntoView {
+    view! {
+        <a class="tag tag-stalled" href=href hidden=move || count.get() == 0 data-count="stalled" data-value=move || count.get().to_string()>
+            <Icon d=STALLED/>
+            {move || format!("{} stalled", format::count(count.get()))}
+        </a>
     }
 }
 

@@ -1,7 +1,7 @@
 use leptos::prelude::*;
 use taskscope_wire::{TaskMetrics, TaskStatus};
 
-use super::{StatusIcon, format};
+use super::{StalledCount, StatusIcon, format, url};
 
 /// The sums over all task types.
 #[component]
@@ -12,12 +12,16 @@ pub fn Summary(
 ) -> impl IntoView {
     let count = move |status| Memo::new(move |_| totals.with(|totals| totals.count(status)));
     let rate = Memo::new(move |_| totals.with(|totals| totals.success_rate));
+    let stalled = Memo::new(move |_| totals.with(|totals| totals.stalled));
     let statuses = [TaskStatus::Running, TaskStatus::Pending, TaskStatus::Failed].map(|status| {
         let value = count(status);
         view! {
             <div class="summary-item" data-status=status.as_str() data-zero=move || (value.get() == 0).then_some("")>
                 <dt><StatusIcon status/><span>{status.label()}</span></dt>
-                <dd class="number" data-summary=status.as_str()>{move || format::count(value.get())}</dd>
+                <dd>
+                    <span class="number" data-summary=status.as_str()>{move || format::count(value.get())}</span>
+                    {(status == TaskStatus::Running).then(|| view! { <StalledCount count=stalled href=url::stalled(None)/> })}
+                </dd>
             </div>
         }
     });

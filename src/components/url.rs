@@ -9,6 +9,8 @@ use taskscope_wire::{HistoryQuery, TaskStatus};
 pub const OVERVIEW: &str = "/monitoring";
 /// The Task History.
 pub const HISTORY: &str = "/monitoring/history";
+/// The workers and queues.
+pub const WORKERS: &str = "/monitoring/workers";
 /// The parameter of the history that names the execution whose details are open.
 pub const EXECUTION: &str = "execution";
 
@@ -34,6 +36,26 @@ pub fn history_of(task_name: &str, status: Option<TaskStatus>) -> String {
         status: status.into_iter().collect(),
         ..HistoryQuery::default()
     })
+}
+
+/// The executions that stall, of one task type or all.
+#[must_use]
+pub fn stalled(task_name: Option<&str>) -> String {
+    let task_name = task_name.map(str::to_owned).into_iter().collect();
+    history(&HistoryQuery { task_name, stalled: true, ..HistoryQuery::default() })
+}
+
+/// What a worker ran and runs.
+#[must_use]
+pub fn history_by_worker(worker: &str) -> String {
+    history(&HistoryQuery { worker: Some(worker.to_owned()), ..HistoryQuery::default() })
+}
+
+/// What a queue held and holds, of one status.
+#[must_use]
+pub fn history_of_queue(queue: &str, status: TaskStatus) -> String {
+    let queue = Some(queue.to_owned()).filter(|queue| !queue.is_empty());
+    history(&HistoryQuery { queue, status: vec![status], ..HistoryQuery::default() })
 }
 
 /// The page of one execution.

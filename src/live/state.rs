@@ -126,6 +126,7 @@ impl Dashboard {
             sum.running += metrics.running;
             sum.success += metrics.success;
             sum.failed += metrics.failed;
+            sum.stalled += metrics.stalled;
             sum.timed += metrics.timed;
             sum.timed_duration_ms += metrics.timed_duration_ms;
         }

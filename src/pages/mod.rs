@@ -12,6 +12,7 @@ mod loaded_execution;
 mod not_found;
 mod overview;
 mod problem;
+mod workers;
 
 pub use execution::ExecutionPage;
 pub use history::History;
@@ -19,6 +20,7 @@ pub use loaded_execution::LoadedExecution;
 pub use not_found::NotFound;
 pub use overview::Overview;
 pub use problem::{DatabaseBanner, Problem};
+pub use workers::WorkersPage;
 
 /// The name of the dashboard: the title of the Overview, and the end of every other title.
 pub const TITLE: &str = "Background Task Monitoring";

@@ -3,6 +3,7 @@
 use std::{
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::{Context, bail, ensure};
@@ -33,6 +34,9 @@ pub struct Settings {
     /// Megabytes of events that may wait for the database [default: 2048].
     #[arg(long, env = "TASKSCOPE_SPOOL_LIMIT_MB", value_name = "MB")]
     pub spool_limit_mb: Option<u64>,
+    /// Seconds that an execution may run before it can count as overdue, whatever its kind usually takes [default: 60].
+    #[arg(long, env = "TASKSCOPE_STALL_FLOOR_SECONDS", value_name = "SECONDS")]
+    pub stall_floor_seconds: Option<u64>,
 }
 
 /// The configuration, checked.
@@ -50,6 +54,8 @@ pub struct Config {
     pub ingest_token: Option<String>,
     /// Bytes of events that may wait for the database.
     pub spool_limit_bytes: u64,
+    /// How long an execution may run before it can count as overdue.
+    pub stall_floor: Duration,
     /// What Leptos needs to find the site.
     pub leptos: LeptosOptions,
 }
@@ -71,6 +77,8 @@ impl Config {
         ensure!((1..=3650).contains(&retention_days), "TASK_LOG_RETENTION_DAYS must be 1 to 3650, not {retention_days}");
         let spool_limit_mb = flags_and_env.spool_limit_mb.or(from_file.spool_limit_mb).unwrap_or(2048);
         ensure!(spool_limit_mb > 0, "TASKSCOPE_SPOOL_LIMIT_MB must be 1 or more");
+        let stall_floor = flags_and_env.stall_floor_seconds.or(from_file.stall_floor_seconds).unwrap_or(60);
+        ensure!((1..=604_800).contains(&stall_floor), "TASKSCOPE_STALL_FLOOR_SECONDS must be 1 to 604800, not {stall_floor}");
         Ok(Self {
             database_url: flags_and_env.database_url.or(from_file.database_url).filter(|url| !url.is_empty()),
             addr,
@@ -80,6 +88,7 @@ impl Config {
             },
             retention_days,
             ingest_token: flags_and_env.ingest_token.or(from_file.ingest_token).filter(|token| !token.is_empty()),
+            stall_floor: Duration::from_secs(stall_floor),
             spool_limit_bytes: spool_limit_mb.saturating_mul(1024 * 1024),
             leptos: leptos_options(file.as_deref(), addr)?,
         })

@@ -10,6 +10,7 @@ mod page_error;
 pub mod recorder;
 pub mod serve;
 pub mod store;
+mod watchdog;
 
 use std::sync::{
     LazyLock,

@@ -18,6 +18,7 @@ use super::{
     hub::Hub,
     recorder::Recorder,
     store::{Notice, Store, StoreError},
+    watchdog,
 };
 
 /// How long connections may take to end when the server stops.
@@ -83,7 +84,7 @@ impl Server {
             let stopped = async { drop(stopped.await) };
             Ok(axum::serve(listener, router).with_graceful_shutdown(stopped).await?)
         });
-        tasks.spawn(run(store.clone(), recorder, hub, config.retention_days));
+        tasks.spawn(run(store.clone(), recorder, hub, config.retention_days, config.stall_floor));
         Ok(Self { addr, store, routes, stop, tasks, postgres, _data_dir: data_dir })
     }
 
@@ -146,11 +147,12 @@ fn figures() -> anyhow::Result<PrometheusHandle> {
 }
 
 /// All that goes on beside requests, once the database is there.
-async fn run(store: Store, recorder: Recorder, hub: Hub, retention_days: u32) -> anyhow::Result<()> {
+async fn run(store: Store, recorder: Recorder, hub: Hub, retention_days: u32, stall_floor: Duration) -> anyhow::Result<()> {
     prepare(&store, &hub).await?;
     let mut tasks = JoinSet::new();
     tasks.spawn(follow(store.clone(), recorder.clone(), hub.clone()));
     tasks.spawn(recorder.clone().run());
+    tasks.spawn(watchdog::run(store.clone(), hub.clone(), stall_floor));
     tasks.spawn(take_pulse(store.clone(), recorder, hub));
     tasks.spawn(keep_house(store, retention_days));
     match tasks.join_next().await {
@@ -267,6 +269,7 @@ async fn keep_house(store: Store, retention_days: u32) {
             store.make_partitions(now).await?;
             let dropped = store.drop_before(now - TimeDelta::days(i64::from(retention_days))).await?;
             store.prune_live_batches().await?;
+            store.tidy_workers().await?;
             store.analyze().await?;
             Ok::<_, StoreError>(dropped)
         };

@@ -10,7 +10,9 @@ type Caller = leptos::server_fn::client::browser::BrowserClient;
 pub mod events;
 pub mod executions;
 pub mod metrics;
+pub mod workers;
 
 pub use events::{LatestEvents, latest_events};
 pub use executions::{GetExecution, GetHistory, get_execution, get_history};
 pub use metrics::{GetMetrics, GetTaskNames, get_metrics, get_task_names};
+pub use workers::{GetWorkers, get_workers};

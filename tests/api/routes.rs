@@ -5,7 +5,7 @@ use taskscope::server::http::{Access, RouteInfo};
 
 use crate::support::TestServer;
 
-const INVENTORY: [(&str, &str, Access); 24] = [
+const INVENTORY: [(&str, &str, Access); 28] = [
     ("ANY", "/api/{*rest}", Access::Anyone),
     ("GET", "/", Access::Anyone),
     ("GET", "/api/docs", Access::Anyone),
@@ -14,11 +14,13 @@ const INVENTORY: [(&str, &str, Access); 24] = [
     ("GET", "/api/v1/monitoring/executions/{id}", Access::Anyone),
     ("GET", "/api/v1/monitoring/history", Access::Anyone),
     ("GET", "/api/v1/monitoring/metrics", Access::Anyone),
+    ("GET", "/api/v1/monitoring/workers", Access::Anyone),
     ("GET", "/healthz", Access::Anyone),
     ("GET", "/metrics", Access::Anyone),
     ("GET", "/monitoring", Access::Anyone),
     ("GET", "/monitoring/executions/{id}", Access::Anyone),
     ("GET", "/monitoring/history", Access::Anyone),
+    ("GET", "/monitoring/workers", Access::Anyone),
     ("GET", "/readyz", Access::Anyone),
     ("GET", "/ws", Access::Anyone),
     ("POST", "/api/api/tasks/{*rest}", Access::Reporter),
@@ -27,8 +29,10 @@ const INVENTORY: [(&str, &str, Access); 24] = [
     ("POST", "/api/fn/history", Access::Anyone),
     ("POST", "/api/fn/metrics", Access::Anyone),
     ("POST", "/api/fn/task_names", Access::Anyone),
+    ("POST", "/api/fn/workers", Access::Anyone),
     ("POST", "/api/tasks/{*rest}", Access::Reporter),
     ("POST", "/api/v1/events", Access::Reporter),
+    ("POST", "/api/v1/heartbeats", Access::Reporter),
     ("POST", "/tasks/{*rest}", Access::Reporter),
 ];
 

@@ -28,12 +28,15 @@ struct Plan {
     end: Option<Result<u8, u8>>,
     /// A second middleware reports the same, this many microseconds later.
     twin_us: Option<i64>,
+    /// Our own middleware reports the same, this many microseconds earlier, beside the stock one or instead of it.
+    own_us: Option<(i64, bool)>,
 }
 
 fn plan() -> impl Strategy<Value = Plan> {
     let end = prop_oneof![Just(None), any::<u8>().prop_map(|n| Some(Ok(n))), (0u8..3).prop_map(|n| Some(Err(n)))];
-    ((any::<bool>(), any::<bool>()), 0i64..5000, 2i64..3000, end, proptest::option::weighted(0.2, 1i64..900))
-        .prop_map(|(told, wait_ms, run_ms, end, twin_us)| Plan { told, wait_ms, run_ms, end, twin_us })
+    let own = proptest::option::weighted(0.4, (1i64..900, any::<bool>()));
+    ((any::<bool>(), any::<bool>()), 0i64..5000, 2i64..3000, end, proptest::option::weighted(0.2, 1i64..900), own)
+        .prop_map(|(told, wait_ms, run_ms, end, twin_us, own_us)| Plan { told, wait_ms, run_ms, end, twin_us, own_us })
 }
 
 fn start() -> DateTime<Utc> {
@@ -49,7 +52,12 @@ fn taskiq_history(plans: &[Plan]) -> Vec<Sent> {
         let offsets = std::iter::once(0).chain(plan.twin_us);
         let begin = clock + TimeDelta::milliseconds(plan.wait_ms);
         let end = begin + TimeDelta::milliseconds(plan.run_ms);
-        for offset in offsets.map(TimeDelta::microseconds) {
+        if let Some((earlier, _)) = plan.own_us {
+            let earlier = TimeDelta::microseconds(earlier);
+            sent.extend(own_reports(plan, retries, clock - earlier, begin - earlier, end - earlier));
+        }
+        let stock = plan.own_us.is_none_or(|(_, beside)| beside);
+        for offset in offsets.map(TimeDelta::microseconds).filter(|_| stock) {
             let labels = |typed: bool| match (retries, typed) {
                 (0, _) => json!({"team": "ops"}),
                 (n, true) => json!({"team": "ops", "_retries": n}),
@@ -77,6 +85,38 @@ fn taskiq_history(plans: &[Plan]) -> Vec<Sent> {
             }
         }
         clock = end + TimeDelta::milliseconds(1200);
+    }
+    sent
+}
+
+/// What our own middleware says of one attempt: its end names its start, and tells the cause.
+fn own_reports(plan: &Plan, retries: usize, queued: DateTime<Utc>, begin: DateTime<Utc>, end: DateTime<Utc>) -> Vec<Sent> {
+    let labels = if retries == 0 { json!({"team": "ops"}) } else { json!({"team": "ops", "_retries": retries}) };
+    let mut event =
+        json!({"numbering": "taskiq", "task_id": "n", "task_name": "t", "labels": labels, "params": {"args": [1], "kwargs": {}}});
+    let mut tell = |kind: &str, at: DateTime<Utc>, more: serde_json::Value| {
+        let fields = event.as_object_mut().unwrap();
+        fields.insert("type".to_owned(), kind.into());
+        fields.insert("timestamp".to_owned(), at.to_rfc3339().into());
+        fields.extend(more.as_object().unwrap().clone());
+        Sent::Native(event.to_string())
+    };
+    let mut sent = Vec::new();
+    if plan.told.0 {
+        sent.push(tell("task_queued", queued, json!({})));
+    }
+    if plan.told.1 {
+        sent.push(tell("task_started", begin, json!({"worker": "w"})));
+    }
+    let started_at = begin.to_rfc3339();
+    match plan.end {
+        Some(Ok(n)) => sent.push(tell("task_completed", end, json!({"worker": "w", "started_at": started_at, "result": n}))),
+        Some(Err(n)) => sent.push(tell(
+            "task_failed",
+            end,
+            json!({"worker": "w", "started_at": started_at, "error_type": "E", "error_message": format!("cause {n}")}),
+        )),
+        None => {}
     }
     sent
 }
@@ -174,7 +214,7 @@ fn the_fold_is_free_of_order() {
 
 const ROWS: &str =
     "select task_id, task_name, status, attempt, queued_at, started_at, completed_at, duration_ms, created_at, params, labels,
-                           worker, error_message, result
+                           worker, error_message, result, error_type
                     from task_execution_logs order by task_id, attempt";
 
 /// The same through spool, recorder and Postgres: each case is a task of its own, once in order and once shuffled.
@@ -217,7 +257,7 @@ async fn rows_are_free_of_order() {
             let time = |column: usize| row.get::<Option<DateTime<Utc>>, _>(column);
             let json = |column: usize| row.get::<Option<serde_json::Value>, _>(column);
             let line = format!(
-                "{} {} {} {} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+                "{} {} {} {} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
                 &task[..3],
                 row.get::<String, _>(1),
                 row.get::<String, _>(2),
@@ -232,6 +272,7 @@ async fn rows_are_free_of_order() {
                 row.get::<Option<String>, _>(11),
                 row.get::<Option<String>, _>(12),
                 json(13),
+                row.get::<Option<String>, _>(14),
             );
             (task.ends_with(name), line)
         };

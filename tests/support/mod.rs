@@ -171,6 +171,8 @@ fn settings(database_url: &str, directory: &Path, token: Option<&str>) -> Settin
         data_dir: Some(directory.to_owned()),
         // What a test reports of long ago stays until it says otherwise.
         retention_days: Some(3650),
+        // The shortest, for what is overdue.
+        stall_floor_seconds: Some(1),
         ingest_token: token.map(str::to_owned),
         ..Settings::default()
     }

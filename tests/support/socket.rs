@@ -51,6 +51,16 @@ impl Watcher {
         }
     }
 
+    /// Reads on until a message is what is waited for.
+    pub async fn until(&mut self, what: &str, is_it: impl Fn(&Value) -> bool) {
+        for _ in 0..1000 {
+            if is_it(&self.next_event().await) {
+                return;
+            }
+        }
+        panic!("not among 1,000 messages: {what}");
+    }
+
     /// The next events, so many.
     pub async fn events(&mut self, count: usize) -> Vec<Value> {
         let mut events = Vec::new();

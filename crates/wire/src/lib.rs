@@ -13,8 +13,8 @@ mod native;
 mod record;
 mod status;
 mod task_types;
-mod tasks;
 pub mod taskiq;
+mod tasks;
 pub mod time;
 mod workers;
 

@@ -52,6 +52,9 @@ pub struct TaskMetrics {
     pub success: i64,
     /// Of these, failed.
     pub failed: i64,
+    /// Of the active ones, those that stalled: their worker is gone, or they run longer than their kind usually does.
+    #[serde(default)]
+    pub stalled: i64,
     /// Mean run time of the successful ones, in milliseconds; null without any.
     pub avg_duration_ms: Option<f64>,
     /// success / total × 100; null without executions.

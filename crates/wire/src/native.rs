@@ -125,9 +125,8 @@ impl NativeEvent {
     }
 
     fn into_event(self) -> Result<TaskEvent, String> {
-        let time = |field: &str, text: &str| {
-            time::parse(text).ok_or_else(|| format!("{field} must be an ISO 8601 time, not {text:?}"))
-        };
+        let time =
+            |field: &str, text: &str| time::parse(text).ok_or_else(|| format!("{field} must be an ISO 8601 time, not {text:?}"));
         let at = time("timestamp", &self.timestamp)?;
         let started_at = self.started_at.as_deref().map(|text| time("started_at", text)).transpose()?;
         if started_at.is_some_and(|start| start > at) {

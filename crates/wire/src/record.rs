@@ -3,7 +3,7 @@ use std::fmt;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{Json, LiveEvent, Position, TaskStatus, time};
+use crate::{Json, LiveEvent, Position, StallReason, TaskStatus, time};
 
 /// Bounds of a page of history.
 pub mod page_size {
@@ -53,8 +53,14 @@ pub struct Execution {
     pub labels: Option<Json>,
     /// A preview of what it returned.
     pub result: Option<Json>,
+    /// The type of the error.
+    #[serde(default)]
+    pub error_type: Option<String>,
     /// The same for errors that differ in numbers only.
     pub error_fingerprint: Option<String>,
+    /// Why it counts as stalled, if it runs and does.
+    #[serde(default)]
+    pub stalled: Option<StallReason>,
     /// Whether a later attempt of the same task is known.
     #[serde(default)]
     pub retried: bool,
@@ -142,6 +148,9 @@ pub struct HistoryQuery {
     pub task_name: Vec<String>,
     /// Statuses.
     pub status: Vec<TaskStatus>,
+    /// Only those that count as stalled.
+    #[serde(default)]
+    pub stalled: bool,
     /// Created at this time or later.
     pub start_date: Option<DateTime<Utc>>,
     /// Created at this time or earlier.
@@ -167,6 +176,7 @@ impl Default for HistoryQuery {
         Self {
             task_name: Vec::new(),
             status: Vec::new(),
+            stalled: false,
             start_date: None,
             end_date: None,
             q: None,
@@ -218,6 +228,7 @@ impl HistoryQuery {
                         .map_err(|_| InvalidQuery::new(name, "must be pending, running, success or failed", value))?;
                     query.status.push(status);
                 }
+                "stalled" => query.stalled = flag(name, value)?,
                 "start_date" => query.start_date = Some(date(name, value)?),
                 "end_date" => query.end_date = Some(end_of(date(name, value)?, value)),
                 "q" if value.trim().chars().count() < Self::SHORTEST_SEARCH => {
@@ -251,6 +262,7 @@ impl HistoryQuery {
         params.extend(self.task_name.iter().map(|name| ("task_name", name.clone())));
         params.extend(self.status.iter().map(|status| ("status", status.to_string())));
         let optional = [
+            ("stalled", self.stalled.then(|| "true".to_owned())),
             ("start_date", self.start_date.map(time)),
             ("end_date", self.end_date.map(time)),
             ("q", self.q.clone()),
@@ -277,6 +289,10 @@ fn text(parameter: &str, value: &str) -> Result<String, InvalidQuery> {
         return Err(InvalidQuery::new(parameter, "must be at most 1024 bytes without a NUL character", value));
     }
     Ok(value.to_owned())
+}
+
+fn flag(parameter: &str, value: &str) -> Result<bool, InvalidQuery> {
+    value.trim().parse().map_err(|_| InvalidQuery::new(parameter, "must be true or false", value))
 }
 
 fn date(parameter: &str, value: &str) -> Result<DateTime<Utc>, InvalidQuery> {
@@ -353,6 +369,7 @@ mod tests {
             ("page_size", "51"),
             ("page_size", "0"),
             ("q", "ab"),
+            ("stalled", "1"),
             ("min_duration_ms", "-1"),
         ];
         for (name, value) in cases {

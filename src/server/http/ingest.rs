@@ -48,12 +48,13 @@ pub(super) async fn native(
     let body = body.map_err(refused_body)?;
     let text = clean(&body);
     let decoded = decode_batch(&text, lines)?;
-    let results: Vec<BatchItem> = decoded
-        .iter()
-        .enumerate()
-        .map(|(index, event)| BatchItem { index, accepted: event.is_ok(), error: event.as_ref().err().cloned() })
-        .collect();
-    let events: Vec<TaskEvent> = decoded.into_iter().flatten().collect();
+    let mut events = Vec::with_capacity(decoded.len());
+    let mut results = Vec::with_capacity(decoded.len());
+    for (index, (event_id, event)) in decoded.into_iter().enumerate() {
+        let error = event.as_ref().err().cloned();
+        results.push(BatchItem { index, event_id, accepted: error.is_none(), error });
+        events.extend(event);
+    }
     if !events.is_empty() {
         recorder.accept(&events).await?;
     }
@@ -70,7 +71,10 @@ pub(super) async fn native(
     })
 }
 
-fn decode_batch(text: &str, lines: bool) -> Result<Vec<Result<TaskEvent, String>>, ApiError> {
+/// An event of a batch: the id that its reporter gave it, and what it says.
+type Decoded = (Option<String>, Result<TaskEvent, String>);
+
+fn decode_batch(text: &str, lines: bool) -> Result<Vec<Decoded>, ApiError> {
     let now = Utc::now();
     let events: Vec<&str> = if lines {
         text.lines().map(str::trim).filter(|line| !line.is_empty()).collect()
@@ -85,7 +89,7 @@ fn decode_batch(text: &str, lines: bool) -> Result<Vec<Result<TaskEvent, String>
             events.len()
         )));
     }
-    Ok(events.into_iter().map(|event| NativeEvent::decode(event, now)).collect())
+    Ok(events.into_iter().map(|event| NativeEvent::decode_with_id(event, now)).collect())
 }
 
 /// Report one step of a TaskIQ task, as `TaskiqAdminMiddleware` and `DashboardMiddleware` do. Also served at `/tasks/…` and
@@ -128,12 +132,12 @@ pub(super) async fn taskiq(
     Ok(Json(json!({ "success": true })).into_response())
 }
 
-fn content_type(headers: &HeaderMap) -> &str {
+pub(super) fn content_type(headers: &HeaderMap) -> &str {
     let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     value.split(';').next().unwrap_or_default().trim()
 }
 
-fn refused_body(rejection: BytesRejection) -> ApiError {
+pub(super) fn refused_body(rejection: BytesRejection) -> ApiError {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
         ApiError::TooLarge(format!("the body must be at most {} bytes long", super::LARGEST_BODY))
     } else {

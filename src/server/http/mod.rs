@@ -8,6 +8,7 @@ mod monitoring;
 mod openapi;
 mod pages;
 mod socket;
+mod workers;
 
 use std::sync::Arc;
 
@@ -110,6 +111,7 @@ pub fn router(state: AppState) -> (Router, Vec<RouteInfo>) {
         .route("GET", "/readyz", Anyone, get(health::readyz))
         .route("GET", "/metrics", Anyone, get(health::metrics))
         .route("POST", "/api/v1/events", Reporter, post(ingest::native))
+        .route("POST", "/api/v1/heartbeats", Reporter, post(workers::heartbeat))
         .route("POST", "/api/tasks/{*rest}", Reporter, post(ingest::taskiq))
         .route("POST", "/api/api/tasks/{*rest}", Reporter, post(ingest::taskiq))
         .route("POST", "/tasks/{*rest}", Reporter, post(ingest::taskiq))
@@ -117,6 +119,7 @@ pub fn router(state: AppState) -> (Router, Vec<RouteInfo>) {
         .route("GET", "/api/v1/monitoring/history", Anyone, get(monitoring::history))
         .route("GET", "/api/v1/monitoring/executions/{id}", Anyone, get(monitoring::execution))
         .route("GET", "/api/v1/monitoring/events", Anyone, get(monitoring::events))
+        .route("GET", "/api/v1/monitoring/workers", Anyone, get(workers::workers))
         .route("GET", "/ws", Anyone, get(socket::watch))
         .route("ANY", "/api/{*rest}", Anyone, any(error::no_such_path));
     let (router, routes) = pages::add(table.router, table.routes, &state);

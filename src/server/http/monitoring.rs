@@ -35,6 +35,7 @@ pub(super) async fn metrics(State(store): State<Store>, RawQuery(query): RawQuer
     params(
         ("task_name" = Option<Vec<String>>, Query, description = "A task type; may repeat"),
         ("status" = Option<Vec<String>>, Query, description = "pending, running, success or failed; may repeat"),
+        ("stalled" = Option<bool>, Query, description = "true: only active executions that count as stalled"),
         ("start_date" = Option<String>, Query, description = "Created at this ISO 8601 time or later; UTC without an offset"),
         ("end_date" = Option<String>, Query, description = "Created at this time or earlier; a bare date means its whole day"),
         ("q" = Option<String>, Query, description = "Text in error message, task id or params; 3 characters or more"),

@@ -3,14 +3,14 @@
 use taskscope_wire::{LiveEvent, ServerState};
 use utoipa::OpenApi;
 
-use super::{health, ingest, monitoring, socket};
+use super::{health, ingest, monitoring, socket, workers};
 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Taskscope", description = "A real-time monitor for background tasks.", license(name = "MIT OR Apache-2.0")),
     paths(
         ingest::native, ingest::taskiq, monitoring::metrics, monitoring::history, monitoring::execution, monitoring::events,
-        socket::watch, health::healthz, health::readyz, health::metrics,
+        workers::heartbeat, workers::workers, socket::watch, health::healthz, health::readyz, health::metrics,
     ),
     components(schemas(LiveEvent, ServerState)),
     tags(

@@ -7,12 +7,12 @@
 //!    broker that redelivers a task after a crash starts it again with the same counters. Two starts with the same counters within
 //!    [`TWIN`] are one attempt that two middlewares report.
 //! 2. A *queued* belongs to the first start with its counters, or is an attempt that waits.
-//! 3. An end belongs to the attempt with the greatest start that is not after it and has no end yet; else to the first waiting one;
+//! 3. An end that names its start (our own middleware's) belongs to the attempt with that start. Any other belongs to the attempt with the greatest start that is not after it and has no end yet; else to the first waiting one;
 //!    else it is an attempt of which only the end is known.
 //! 4. Attempts are numbered in the order of their counters, at least `_retries + requeues + 1`, so that a lost event leaves a gap in
 //!    the numbers and shifts none.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use taskscope_wire::{Attribution, EventKind, Json, Source, TaskEvent, UNKNOWN_TASK_NAME, taskiq};
@@ -26,14 +26,25 @@ const TWIN: TimeDelta = TimeDelta::seconds(1);
 /// key is in it at most once, and one that is missing has become part of another attempt.
 #[must_use]
 pub fn fold(stored: Vec<StoredAttempt>, events: &[TaskEvent]) -> Vec<StoredAttempt> {
+    let events = with_starts(events);
     match events.first().map(|event| event.source) {
-        Some(Source::Taskiq) => taskiq_attempts(stored, events),
-        Some(Source::Native | Source::Sql) => native_attempts(stored, events),
+        Some(Source::Taskiq) => taskiq_attempts(stored, &events),
+        Some(Source::Native | Source::Sql) => native_attempts(stored, &events),
         None => stored,
     }
 }
 
-fn native_attempts(stored: Vec<StoredAttempt>, events: &[TaskEvent]) -> Vec<StoredAttempt> {
+/// An end that says when its run started tells of the start too, which may have been lost. Its reporter describes the task at the
+/// end as it did at the start.
+fn with_starts(events: &[TaskEvent]) -> Vec<Cow<'_, TaskEvent>> {
+    let start_of = |event: &TaskEvent| match &event.kind {
+        EventKind::Finished(finish) => finish.started_at.map(|at| TaskEvent { at, kind: EventKind::Started, ..event.clone() }),
+        EventKind::Queued | EventKind::Started => None,
+    };
+    events.iter().flat_map(|event| start_of(event).map(Cow::Owned).into_iter().chain([Cow::Borrowed(event)])).collect()
+}
+
+fn native_attempts(stored: Vec<StoredAttempt>, events: &[Cow<'_, TaskEvent>]) -> Vec<StoredAttempt> {
     let mut attempts: BTreeMap<i32, StoredAttempt> = stored.into_iter().map(|attempt| (attempt.number, attempt)).collect();
     for event in events {
         let Attribution::Attempt(number) = event.attribution else { continue };
@@ -58,7 +69,7 @@ fn apply_native(attempt: &mut StoredAttempt, event: &TaskEvent) {
             attempt.described = if first { described.or(&attempt.described) } else { attempt.described.clone().or(&described) };
         }
         EventKind::Finished(finish) => {
-            let end = End { at: event.at, finish: FinishText::from(finish) };
+            let end = End { at: event.at, of: None, finish: FinishText::from(finish) };
             if attempt.end.as_ref().is_none_or(|known| end_key(&end) < end_key(known)) {
                 attempt.end = Some(end);
             }
@@ -95,7 +106,7 @@ struct Facts {
     ended: Vec<End>,
 }
 
-fn taskiq_attempts(stored: Vec<StoredAttempt>, events: &[TaskEvent]) -> Vec<StoredAttempt> {
+fn taskiq_attempts(stored: Vec<StoredAttempt>, events: &[Cow<'_, TaskEvent>]) -> Vec<StoredAttempt> {
     let Some(model) = events.first().map(|event| blank(event, 1)) else { return stored };
     let mut facts = Facts::default();
     stored.iter().for_each(|attempt| facts.recall(attempt));
@@ -114,7 +125,9 @@ impl Facts {
         };
         self.queued.extend(attempt.queued_at.map(told));
         self.started.extend(attempt.started_at.iter().chain(&attempt.memo.twin_starts).copied().map(told));
-        self.ended.extend(attempt.end.iter().chain(&attempt.memo.twin_ends).cloned());
+        let of = attempt.started_at.filter(|_| attempt.memo.exact);
+        self.ended.extend(attempt.end.iter().map(|end| End { of, ..end.clone() }));
+        self.ended.extend(attempt.memo.twin_ends.iter().cloned());
     }
 
     fn hear(&mut self, event: &TaskEvent) {
@@ -122,7 +135,9 @@ impl Facts {
         match (&event.kind, event.attribution) {
             (EventKind::Queued, Attribution::Counters { retries, requeues }) => self.queued.push(told((retries, requeues))),
             (EventKind::Started, Attribution::Counters { retries, requeues }) => self.started.push(told((retries, requeues))),
-            (EventKind::Finished(finish), _) => self.ended.push(End { at: event.at, finish: FinishText::from(finish) }),
+            (EventKind::Finished(finish), _) => {
+                self.ended.push(End { at: event.at, of: finish.started_at, finish: FinishText::from(finish) });
+            }
             _ => {}
         }
     }
@@ -131,9 +146,11 @@ impl Facts {
         let name = self.started.iter().chain(&self.queued).find_map(|told| told.name.clone());
         let model = StoredAttempt { task_name: name.unwrap_or_else(|| UNKNOWN_TASK_NAME.to_owned()), ..model.clone() };
         let mut slots = self.take_slots(&model);
-        self.ended.sort_by(|a, b| end_key(a).cmp(&end_key(b)));
+        // Of two that are the same, the one that names its run comes first and stays.
+        self.ended.sort_by(|a, b| (end_key(a), a.of.is_none()).cmp(&(end_key(b), b.of.is_none())));
         self.ended.dedup_by(|a, b| end_key(a) == end_key(b));
-        let orphans: Vec<End> = self.ended.into_iter().filter_map(|end| bind(&mut slots, end)).collect();
+        let unnamed: Vec<End> = self.ended.into_iter().filter_map(|end| bind_by_start(&mut slots, end)).collect();
+        let orphans: Vec<End> = unnamed.into_iter().filter_map(|end| bind(&mut slots, end)).collect();
         number(slots, orphans, &model)
     }
 
@@ -184,6 +201,10 @@ impl Slot {
         self.counters == told.counters && self.attempt.started_at.is_some_and(|first| told.at - first <= TWIN)
     }
 
+    fn has_start(&self, at: DateTime<Utc>) -> bool {
+        self.attempt.started_at == Some(at) || self.attempt.memo.twin_starts.contains(&at)
+    }
+
     fn add_twin(&mut self, at: DateTime<Utc>) {
         let twins = &mut self.attempt.memo.twin_starts;
         if self.attempt.started_at != Some(at) && !twins.contains(&at) {
@@ -191,14 +212,30 @@ impl Slot {
         }
     }
 
+    /// Whether the end that it has tells the same. Our own middleware tells the cause where a stock one says `NoResultError`, and an
+    /// earlier time, so there the words don't matter.
     fn has_twin_of(&self, end: &End) -> bool {
         let same = |known: &End| {
             known.finish.failed == end.finish.failed
-                && known.finish.error_message == end.finish.error_message
+                && (self.attempt.memo.exact || known.finish.error_message == end.finish.error_message)
                 && end.at - known.at <= TWIN
         };
         self.attempt.end.as_ref().is_some_and(same)
     }
+}
+
+/// Rule 3, for an end that names its start; any other is given back.
+fn bind_by_start(slots: &mut [Slot], mut end: End) -> Option<End> {
+    let slot = end.of.and_then(|start| slots.iter_mut().find(|slot| slot.has_start(start)));
+    let Some(slot) = slot else { return Some(end) };
+    if slot.attempt.end.is_none() {
+        end.of = None;
+        slot.attempt.end = Some(end);
+        slot.attempt.memo.exact = true;
+    } else {
+        slot.attempt.memo.twin_ends.push(end);
+    }
+    None
 }
 
 /// Rule 3. Ends come in the order of their times; the one that finds no attempt is given back.
@@ -206,8 +243,15 @@ fn bind(slots: &mut [Slot], end: End) -> Option<End> {
     let started_before = |slot: &&mut Slot| slot.attempt.started_at.is_some_and(|start| start <= end.at);
     let mut candidates: Vec<&mut Slot> = slots.iter_mut().filter(started_before).collect();
     candidates.sort_by_key(|slot| std::cmp::Reverse(slot.attempt.started_at));
-    let twin = candidates.first().is_some_and(|latest| latest.has_twin_of(&end));
-    let slot = if twin { candidates.into_iter().next() } else { candidates.into_iter().find(|slot| slot.attempt.end.is_none()) };
+    let latest_is_twin = candidates.first().is_some_and(|latest| latest.has_twin_of(&end));
+    let place = match latest_is_twin {
+        true => Some(0),
+        false => candidates.iter().position(|slot| slot.attempt.end.is_none()).or_else(|| {
+            // Where clocks differ, the attempt that it tells of again may not be the latest.
+            candidates.iter().position(|slot| slot.attempt.memo.exact && slot.has_twin_of(&end))
+        }),
+    };
+    let slot = place.map(|place| candidates.swap_remove(place));
     let slot = match slot {
         Some(slot) => slot,
         None => match slots.iter_mut().find(|slot| slot.attempt.started_at.is_none() && may_take(slot, &end)) {

@@ -43,6 +43,10 @@ pub struct RowKey {
 pub struct End {
     /// When.
     pub at: DateTime<Utc>,
+    /// When the run that it ends started, where its reporter says so: then there is no doubt which run it is. Once it is bound to its
+    /// attempt, [`Memo::exact`] says so instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<DateTime<Utc>>,
     /// How.
     #[serde(flatten)]
     pub finish: FinishText,
@@ -55,6 +59,9 @@ pub struct FinishText {
     pub failed: bool,
     /// The duration that the reporter gave, in milliseconds.
     pub reported_ms: Option<i64>,
+    /// The type of the error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_type: Option<String>,
     /// Why it failed.
     pub error_message: Option<String>,
     /// The stack trace.
@@ -68,6 +75,7 @@ impl From<&Finish> for FinishText {
         Self {
             failed: finish.failed,
             reported_ms: finish.duration_ms,
+            error_type: finish.error_type.clone(),
             error_message: finish.error_message.clone(),
             error_traceback: finish.error_traceback.clone(),
             result: finish.result.as_ref().map(|json| json.as_str().to_owned()),
@@ -138,6 +146,9 @@ pub struct Memo {
     /// Ends that a second reporter of the same attempt told within a second.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub twin_ends: Vec<End>,
+    /// The end names the run that it ends: one that only fits by its time must not take its place.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub exact: bool,
     /// What the end said of the task where nothing else did: *queued* and *started* know better when they come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from_end: Option<Described>,

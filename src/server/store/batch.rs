@@ -23,6 +23,8 @@ const BEGIN: &str = "begin;
 pub struct BatchTx {
     pub(super) tx: Transaction<'static, Postgres>,
     position: Position,
+    /// An execution that counted as stalled ended, which no event says: watchers must count anew.
+    recovered: bool,
 }
 
 /// A committed batch.
@@ -42,7 +44,7 @@ impl Store {
     pub async fn begin_batch(&self) -> Result<BatchTx, StoreError> {
         let mut tx = self.pool.begin_with(BEGIN).await?;
         let row = sqlx::query!("select epoch, last_seq from live_stream for update").fetch_one(&mut *tx).await?;
-        Ok(BatchTx { tx, position: Position { epoch: row.epoch, seq: row.last_seq } })
+        Ok(BatchTx { tx, position: Position { epoch: row.epoch, seq: row.last_seq }, recovered: false })
     }
 
     /// Keeps an event that Postgres refuses, with its reason.
@@ -73,8 +75,8 @@ impl BatchTx {
             Row,
             r#"select id as "id!", created_at as "created_at!", updated_at as "updated_at!", source as "source!", task_id as "task_id!",
                       task_name as "task_name!", status as "status!", attempt as "attempt!", queued_at, started_at, completed_at,
-                      reported_ms, params::text, labels::text, queue, worker, max_retries, error_message, error_traceback,
-                      result::text, memo::text
+                      reported_ms, params::text, labels::text, queue, worker, max_retries, error_type, error_message,
+                      error_traceback, result::text, memo::text
                from unnest($1::text[]) as wanted (wanted_id) cross join lateral (
                    select * from task_execution_logs
                    where task_id = wanted_id and source <> 'sql' and created_at >= coalesce($2::timestamptz, '-infinity')
@@ -122,18 +124,19 @@ impl BatchTx {
         sqlx::query!(
             r#"insert into task_execution_logs (
                    id, created_at, source, task_id, task_name, status, attempt, queued_at, started_at, completed_at, duration_ms,
-                   reported_ms, params, labels, queue, worker, max_retries, error_message, error_traceback, result, memo
+                   reported_ms, params, labels, queue, worker, max_retries, error_message, error_traceback, result, memo, error_type
                )
                select id, created_at, source, task_id, task_name, status, attempt, queued_at, started_at, completed_at, duration_ms,
                       reported_ms, params::jsonb, labels::jsonb, queue, worker, max_retries, error_message, error_traceback,
-                      result::jsonb, memo::jsonb
+                      result::jsonb, memo::jsonb, error_type
                from unnest(
                    $1::bigint[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[], $7::integer[],
                    $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::bigint[], $12::bigint[], $13::text[],
-                   $14::text[], $15::text[], $16::text[], $17::integer[], $18::text[], $19::text[], $20::text[], $21::text[]
+                   $14::text[], $15::text[], $16::text[], $17::integer[], $18::text[], $19::text[], $20::text[], $21::text[],
+                   $22::text[]
                ) as new (
                    id, created_at, source, task_id, task_name, status, attempt, queued_at, started_at, completed_at, duration_ms,
-                   reported_ms, params, labels, queue, worker, max_retries, error_message, error_traceback, result, memo
+                   reported_ms, params, labels, queue, worker, max_retries, error_message, error_traceback, result, memo, error_type
                )
                on conflict (created_at, id) do update set
                    task_name = excluded.task_name, status = excluded.status, attempt = excluded.attempt,
@@ -141,14 +144,62 @@ impl BatchTx {
                    duration_ms = excluded.duration_ms, reported_ms = excluded.reported_ms, params = excluded.params,
                    labels = excluded.labels, queue = excluded.queue, worker = excluded.worker, max_retries = excluded.max_retries,
                    error_message = excluded.error_message, error_traceback = excluded.error_traceback, result = excluded.result,
-                   memo = excluded.memo, updated_at = now()"#,
+                   memo = excluded.memo, error_type = excluded.error_type, updated_at = now()"#,
             &c.id, &c.created_at, &c.source as _, &c.task_id, &c.task_name, &c.status as _, &c.attempt,
             &c.queued_at as _, &c.started_at as _, &c.completed_at as _, &c.duration_ms as _, &c.reported_ms as _, &c.params as _,
             &c.labels as _, &c.queue as _, &c.worker as _, &c.max_retries as _, &c.error_message as _, &c.error_traceback as _,
-            &c.result as _, &c.memo as _,
+            &c.result as _, &c.memo as _, &c.error_type as _,
         )
         .execute(&mut *self.tx)
         .await?;
+        self.keep_active(attempts).await
+    }
+
+    /// Keeps `task_active` what the log says of these attempts. An execution that reports doesn't count as stalled any more.
+    async fn keep_active(&mut self, attempts: &[&StoredAttempt]) -> Result<(), StoreError> {
+        let (finished, active): (Vec<&StoredAttempt>, Vec<&StoredAttempt>) =
+            attempts.iter().partition(|attempt| attempt.status().is_finished());
+        // An attempt that is new and finished at once was never there.
+        let finished: Vec<i64> = finished.iter().filter_map(|attempt| attempt.key).map(|key| key.id).collect();
+        self.forget_active(&finished).await?;
+        if active.is_empty() {
+            return Ok(());
+        }
+        let a = ActiveColumns::of(&active);
+        sqlx::query!(
+            r#"insert into task_active (id, created_at, task_name, status, queue, worker, since)
+               select * from unnest(
+                   $1::bigint[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[]
+               )
+               on conflict (id) do update set
+                   created_at = excluded.created_at, task_name = excluded.task_name, status = excluded.status,
+                   queue = excluded.queue, worker = excluded.worker, since = excluded.since, stalled = null"#,
+            &a.id,
+            &a.created_at,
+            &a.task_name,
+            &a.status as _,
+            &a.queue as _,
+            &a.worker as _,
+            &a.since,
+        )
+        .execute(&mut *self.tx)
+        .await?;
+        Ok(())
+    }
+
+    /// Takes rows out of `task_active`, and notes whether one of them counted as stalled.
+    async fn forget_active(&mut self, ids: &[i64]) -> Result<(), StoreError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let stalled = sqlx::query_scalar!(
+            r#"with gone as (delete from task_active where id = any($1) returning stalled)
+               select exists (select from gone where stalled is not null) as "stalled!""#,
+            ids,
+        )
+        .fetch_one(&mut *self.tx)
+        .await?;
+        self.recovered |= stalled;
         Ok(())
     }
 
@@ -157,6 +208,7 @@ impl BatchTx {
     /// # Errors
     /// Postgres doesn't answer.
     pub async fn delete(&mut self, keys: &[RowKey]) -> Result<(), StoreError> {
+        self.forget_active(&keys.iter().map(|key| key.id).collect::<Vec<_>>()).await?;
         for key in keys {
             sqlx::query!("delete from task_execution_logs where created_at = $1 and id = $2", key.created_at, key.id)
                 .execute(&mut *self.tx)
@@ -169,7 +221,10 @@ impl BatchTx {
     ///
     /// # Errors
     /// Postgres doesn't answer; nothing was written then, or nobody knows: writing the same events again is harmless.
-    pub async fn commit(mut self, messages: Vec<LiveMessage>) -> Result<Written, StoreError> {
+    pub async fn commit(mut self, mut messages: Vec<LiveMessage>) -> Result<Written, StoreError> {
+        if self.recovered {
+            messages.push(LiveMessage::Changed { seq: 0 });
+        }
         let first_seq = self.position.seq + 1;
         let messages: Vec<String> =
             messages.into_iter().zip(first_seq..).filter_map(|(message, seq)| number(message, seq).encode().ok()).collect();
@@ -219,6 +274,7 @@ struct Row {
     queue: Option<String>,
     worker: Option<String>,
     max_retries: Option<i32>,
+    error_type: Option<String>,
     error_message: Option<String>,
     error_traceback: Option<String>,
     result: Option<String>,
@@ -231,6 +287,7 @@ impl From<Row> for StoredAttempt {
         let finish = FinishText {
             failed: status == taskscope_wire::TaskStatus::Failed,
             reported_ms: row.reported_ms,
+            error_type: row.error_type,
             error_message: row.error_message,
             error_traceback: row.error_traceback,
             result: row.result,
@@ -255,10 +312,39 @@ impl From<Row> for StoredAttempt {
             number: row.attempt,
             queued_at: row.queued_at,
             started_at: row.started_at,
-            end: status.is_finished().then(|| End { at: row.completed_at.unwrap_or(row.updated_at), finish }),
+            end: status.is_finished().then(|| End { at: row.completed_at.unwrap_or(row.updated_at), of: None, finish }),
             described,
             memo,
         }
+    }
+}
+
+/// Active attempts turned by 90 degrees, for `unnest`.
+#[derive(Default)]
+struct ActiveColumns {
+    id: Vec<i64>,
+    created_at: Vec<DateTime<Utc>>,
+    task_name: Vec<String>,
+    status: Vec<&'static str>,
+    queue: Vec<Option<String>>,
+    worker: Vec<Option<String>>,
+    since: Vec<DateTime<Utc>>,
+}
+
+impl ActiveColumns {
+    fn of(attempts: &[&StoredAttempt]) -> Self {
+        let mut columns = Self::default();
+        for (attempt, key) in attempts.iter().filter_map(|attempt| Some((attempt, attempt.key?))) {
+            let description = attempt.description();
+            columns.id.push(key.id);
+            columns.created_at.push(attempt.created_at());
+            columns.task_name.push(attempt.task_name.clone());
+            columns.status.push(attempt.status().as_str());
+            columns.queue.push(description.queue);
+            columns.worker.push(description.worker);
+            columns.since.push(attempt.started_at.unwrap_or(attempt.created_at()));
+        }
+        columns
     }
 }
 
@@ -286,6 +372,7 @@ struct Columns {
     error_traceback: Vec<Option<String>>,
     result: Vec<Option<String>>,
     memo: Vec<Option<String>>,
+    error_type: Vec<Option<String>>,
 }
 
 impl Columns {
@@ -319,6 +406,7 @@ impl Columns {
         self.queue.push(description.queue);
         self.worker.push(description.worker);
         self.max_retries.push(description.max_retries);
+        self.error_type.push(finish.error_type);
         self.error_message.push(finish.error_message);
         self.error_traceback.push(finish.error_traceback);
         self.result.push(finish.result);

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, Postgres, QueryBuilder};
-use taskscope_wire::{AttemptSummary, Execution, HistoryPage, HistoryQuery, Json, TaskStatus};
+use taskscope_wire::{AttemptSummary, Execution, HistoryPage, HistoryQuery, Json, StallReason, TaskStatus};
 
 use super::{Store, StoreError, position, read};
 
@@ -10,7 +10,8 @@ use super::{Store, StoreError, position, read};
 const COLUMNS: &str = "
     e.id, e.task_name, e.status, e.task_id, e.params::text as params, e.queued_at, e.started_at, e.completed_at, e.duration_ms,
     e.error_message, e.error_traceback, e.created_at, e.updated_at, e.attempt, e.max_retries, e.queue, e.worker,
-    e.labels::text as labels, e.result::text as result, e.error_fingerprint,
+    e.labels::text as labels, e.result::text as result, e.error_type, e.error_fingerprint,
+    case when e.status = 'running' then (select a.stalled from task_active a where a.id = e.id) end as stalled,
     e.status = 'failed' and exists (
         select from task_execution_logs later
         where later.task_id = e.task_id and later.created_at >= e.created_at and later.attempt > e.attempt
@@ -100,6 +101,9 @@ fn push_filters(sql: &mut QueryBuilder<Postgres>, query: &HistoryQuery) {
         let words: Vec<String> = query.status.iter().map(ToString::to_string).collect();
         sql.push(" and e.status = any(").push_bind(words).push(")");
     }
+    if query.stalled {
+        sql.push(" and e.status = 'running' and e.id in (select a.id from task_active a where a.stalled is not null)");
+    }
     if let Some(start) = query.start_date {
         sql.push(" and e.created_at >= ").push_bind(start);
     }
@@ -152,7 +156,9 @@ struct ExecutionRow {
     worker: Option<String>,
     labels: Option<String>,
     result: Option<String>,
+    error_type: Option<String>,
     error_fingerprint: Option<String>,
+    stalled: Option<String>,
     retried: bool,
 }
 
@@ -178,7 +184,9 @@ impl From<ExecutionRow> for Execution {
             worker: row.worker,
             labels: json(row.labels),
             result: json(row.result),
+            error_type: row.error_type,
             error_fingerprint: row.error_fingerprint,
+            stalled: row.stalled.as_deref().and_then(StallReason::parse),
             retried: row.retried,
             attempts: Vec::new(),
         }

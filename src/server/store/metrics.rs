@@ -37,7 +37,18 @@ impl Store {
             )
             .fetch_all(&mut *tx)
             .await?;
-            Ok(Metrics { time_window_hours: time_window, generated_at, position, metrics: collect(groups) })
+            let stalled = sqlx::query!(
+                r#"select task_name, count(*) as "count!" from task_active
+                   where stalled is not null and created_at >= $1 group by 1"#,
+                start,
+            )
+            .fetch_all(&mut *tx)
+            .await?;
+            let mut metrics = collect(groups);
+            for row in stalled {
+                metrics.iter_mut().filter(|metrics| metrics.task_name == row.task_name).for_each(|m| m.stalled = row.count);
+            }
+            Ok(Metrics { time_window_hours: time_window, generated_at, position, metrics })
         })
         .await
     }

@@ -1,0 +1,61 @@
+//! Tells which running executions stall: those whose worker is gone, and those that take longer than their kind ever does.
+//!
+//! **Promises.** A mark is set and taken away in the order of the live stream, so that counts and pages agree with it, and only once however
+//! many servers look. A server that was away, or whose database was, doesn't take its own silence for that of workers.
+
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+use taskscope_wire::LiveMessage;
+
+use super::{
+    hub::Hub,
+    store::{StallRules, Store, StoreError},
+};
+
+/// How often it looks.
+const LOOK: Duration = Duration::from_millis(500);
+/// A look that comes so late says that this process stood still, and heard nothing meanwhile.
+const STOOD_STILL: Duration = Duration::from_secs(3);
+/// How often it is worked out how long task types take.
+const LEARN: Duration = Duration::from_secs(15);
+
+/// Looks for ever. Nothing that runs shorter than `floor` counts as overdue.
+pub(super) async fn run(store: Store, hub: Hub, floor: Duration) {
+    let floor_ms = floor.as_secs_f64() * 1000.0;
+    let mut rules = StallRules { listening_since: Utc::now(), floor_ms, usual: Vec::new() };
+    let mut learned: Option<Instant> = None;
+    let mut last_look = Instant::now();
+    loop {
+        if last_look.elapsed() > STOOD_STILL {
+            rules.listening_since = Utc::now();
+        }
+        last_look = Instant::now();
+        let learn = learned.is_none_or(|learned| learned.elapsed() > LEARN);
+        match look(&store, &hub, &mut rules, learn).await {
+            Ok(()) if learn => learned = Some(Instant::now()),
+            Ok(()) => {}
+            Err(error) => {
+                tracing::debug!(%error, "stalled executions could not be looked for");
+                rules.listening_since = Utc::now();
+            }
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+async fn look(store: &Store, hub: &Hub, rules: &mut StallRules, learn: bool) -> Result<(), StoreError> {
+    if learn {
+        rules.usual = store.usual_times(rules.floor_ms).await?;
+    }
+    if !store.has_stall_changes(rules).await? {
+        return Ok(());
+    }
+    let mut tx = store.begin_batch().await?;
+    // Another server may have been first.
+    if tx.mark_stalled(rules).await? > 0 {
+        let written = tx.commit(vec![LiveMessage::Changed { seq: 0 }]).await?;
+        hub.publish(written.position, written.messages);
+    }
+    Ok(())
+}
