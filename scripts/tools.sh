@@ -79,6 +79,7 @@ missing_packages() {
     postgres) postgres_bin >/dev/null || echo postgresql ;;
     psql) has psql || echo postgresql-client ;;
     nats) has nats-server || echo nats-server ;;
+    redis) has redis-server || echo redis-server ;;
     chromium) chromium_path >/dev/null || echo chromium fonts-liberation fonts-dejavu-core ;;
     *) die "missing_packages doesn't know $1" ;;
   esac
@@ -214,25 +215,33 @@ need_sqlx() {
 
 checksum() { cat "$@" | sha256sum | cut -c 1-16; }
 
-# The packages of examples/taskiq, in a folder of their own; its python, taskiq, ruff, mypy and pytest come first on PATH.
+# need_python FOLDER…: the Python packages of these folders, each in a place of its own; python, taskiq, ruff, mypy and pytest of the last
+# one come first on PATH.
 need_python() {
   need_system python
-  local files=(examples/taskiq/requirements.txt examples/taskiq/requirements-dev.txt examples/taskiq/constraints.txt)
-  local dir
-  dir=$tools/python-$( (python3 --version && cat "${files[@]}") | checksum -)
-  [ -e "$dir/complete" ] || once install_python "$dir"
-  PATH=$dir/bin:$PATH
+  local folder dir
+  for folder in "$@"; do
+    dir=$(python_packages "$folder")
+    [ -e "$dir/complete" ] || once install_python "$folder" "$dir"
+    PATH=$dir/bin:$PATH
+  done
+}
+
+# Where the packages of a folder are, for this Python.
+python_packages() {
+  echo "$tools/python-$( (python3 --version && cat "$1"/requirements*.txt "$1/constraints.txt") | checksum -)"
 }
 
 install_python() {
-  [ ! -e "$1/complete" ] || return 0
-  say "fetching the Python packages of examples/taskiq"
-  rm -rf "$1"
-  { quietly venv.log python3 -m venv "$1" &&
-    quietly pip.log "$1/bin/pip" install --disable-pip-version-check --no-input \
-      -r examples/taskiq/requirements-dev.txt -c examples/taskiq/constraints.txt; } ||
-    die "pip could not install examples/taskiq/requirements-dev.txt. Is the network up?"
-  touch "$1/complete"
+  local folder=$1 dir=$2
+  [ ! -e "$dir/complete" ] || return 0
+  say "fetching the Python packages of $folder"
+  rm -rf "$dir"
+  { quietly venv.log python3 -m venv "$dir" &&
+    quietly pip.log "$dir/bin/pip" install --disable-pip-version-check --no-input \
+      -r "$folder/requirements-dev.txt" -c "$folder/constraints.txt"; } ||
+    die "pip could not install $folder/requirements-dev.txt. Is the network up?"
+  touch "$dir/complete"
 }
 
 # The npm packages of end2end, without a browser: Debian's is used.

@@ -11,7 +11,7 @@ use leptos_router::{
 use crate::{
     components::{ConnectionStatus, THEME_SCRIPT, ThemeSwitch, url},
     live::{Connection, provide_live, use_live},
-    pages::{ExecutionPage, History, NotFound, Overview, TITLE, WorkersPage},
+    pages::{ExecutionPage, History, NotFound, Overview, TITLE, TasksPage, WorkersPage},
 };
 
 /// The HTML around the app. The theme is set before anything is painted.
@@ -55,6 +55,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/monitoring") view=Overview ssr=SsrMode::Async/>
                     <Route path=path!("/monitoring/history") view={Lazy::<History>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/monitoring/workers") view={Lazy::<WorkersPage>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/monitoring/tasks") view={Lazy::<TasksPage>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/monitoring/executions/:id") view={Lazy::<ExecutionPage>::new()} ssr=SsrMode::Async/>
                 </Routes>
             </main>
@@ -86,6 +87,7 @@ fn Header() -> impl IntoView {
                 <A href=url::OVERVIEW exact=true>"Overview"</A>
                 <A href=url::HISTORY>"Task History"</A>
                 <A href=url::WORKERS>"Workers"</A>
+                <A href=url::TASKS>"Tasks"</A>
                 <a href="/api/docs" rel="external">"API"</a>
             </nav>
             <div class="header-end">

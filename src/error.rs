@@ -19,6 +19,9 @@ pub enum AppError {
     /// A parameter is wrong.
     #[error("{0}")]
     Invalid(InvalidQuery),
+    /// What was asked for can't be done as it was asked; the sentence says what is allowed.
+    #[error("{0}")]
+    Refused(String),
     /// The server failed; the cause stands in its log under this id.
     #[error("The server could not answer. Its log says why, under request {0}.")]
     Internal(String),

@@ -1,14 +1,22 @@
-//! The one binary: `taskscope` serves, its subcommands do the rest.
+//! The one binary: `taskscope` serves and works, its subcommands do either alone, and the rest.
 
 #![recursion_limit = "256"]
 
+use std::{process::ExitCode, str::FromStr};
+
+use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
+use sqlx::postgres::PgConnectOptions;
 use taskscope::server::{
     config::{Config, Settings},
+    embedded_pg::EmbeddedPostgres,
     http::openapi,
     serve::Server,
+    worker,
 };
+use taskscope_wire::{ErrorBody, Triggered};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 /// A real-time monitor for background tasks.
@@ -21,47 +29,136 @@ struct Arguments {
     command: Option<Command>,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 enum Command {
-    /// Serve the dashboard and take events (the default).
+    /// Serve the dashboard, take events, and run the product's own tasks (the default).
     Serve,
+    /// Only run the product's own tasks, and report them to a server.
+    Worker {
+        /// The server that is reported to [default: the one at TASKSCOPE_ADDR].
+        #[arg(long, env = "TASKSCOPE_URL", value_name = "URL")]
+        url: Option<String>,
+    },
+    /// Put a task into its queue, through a running server.
+    Trigger {
+        /// The task type.
+        name: String,
+        /// What it is called with: a JSON object.
+        #[arg(long, default_value = "{}", value_name = "JSON")]
+        params: String,
+        /// The server [default: the one at TASKSCOPE_ADDR].
+        #[arg(long, env = "TASKSCOPE_URL", value_name = "URL")]
+        url: Option<String>,
+    },
+    /// Store sample messages.
+    Seed,
     /// Print the OpenAPI document.
     Openapi,
 }
 
-fn main() -> std::process::ExitCode {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("taskscope=info,warn"));
+fn main() -> ExitCode {
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("taskscope=info,taskscope_workload=info,warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let arguments = Arguments::parse();
-    let outcome = match arguments.command.unwrap_or(Command::Serve) {
-        Command::Serve => serve(arguments.settings),
-        Command::Openapi => print_openapi(),
-    };
-    match outcome {
-        Ok(()) => std::process::ExitCode::SUCCESS,
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("taskscope: {error:#}");
-            std::process::ExitCode::FAILURE
+            ExitCode::FAILURE
         }
     }
 }
 
 #[tokio::main]
-async fn serve(settings: Settings) -> anyhow::Result<()> {
-    let server = Server::start(Config::load(settings)?).await?;
+async fn run(Arguments { settings, command }: Arguments) -> anyhow::Result<()> {
+    let config = || Config::load(settings);
+    match command.unwrap_or(Command::Serve) {
+        Command::Serve => serve(config()?).await,
+        Command::Worker { url } => work(config()?, url).await,
+        Command::Trigger { name, params, url } => trigger(&config()?, &name, params, url).await,
+        Command::Seed => {
+            println!("{}", worker::seed_samples(database(&config()?)?).await?);
+            Ok(())
+        }
+        Command::Openapi => {
+            println!("{}", openapi().to_pretty_json()?);
+            Ok(())
+        }
+    }
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let server = Server::start(config.clone()).await?;
     println!("Taskscope serves http://{}/monitoring", server.addr);
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let stop = async {
+    let stop = stop_signal()?;
+    if !config.worker {
+        return server.run_until(stop.cancelled_owned()).await;
+    }
+    let (url, database) = (format!("http://{}", server.addr), server.database.clone());
+    let stop_server = CancellationToken::new();
+    let worker = tokio::spawn({
+        let (stop, stop_server) = (stop.clone(), stop_server.clone());
+        async move {
+            let outcome = worker::run(&config, database, &url, stop.cancelled_owned()).await;
+            // The worker goes first, so that the server still hears how its tasks end.
+            stop_server.cancel();
+            outcome
+        }
+    });
+    let served = server.run_until(stop_server.cancelled_owned()).await;
+    stop.cancel();
+    served.and(worker.await?)
+}
+
+async fn work(config: Config, url: Option<String>) -> anyhow::Result<()> {
+    let url = url.unwrap_or_else(|| format!("http://{}", config.addr));
+    println!("Taskscope's worker reports to {url}");
+    let stop = stop_signal()?;
+    worker::run(&config, database(&config)?, &url, stop.cancelled_owned()).await
+}
+
+async fn trigger(config: &Config, name: &str, params: String, url: Option<String>) -> anyhow::Result<()> {
+    let params: serde_json::Value = serde_json::from_str(&params).context("--params must be a JSON object")?;
+    let base = url.unwrap_or_else(|| format!("http://{}", config.addr));
+    let mut address = reqwest::Url::parse(&base).with_context(|| format!("{base:?} is no URL"))?;
+    match address.path_segments_mut() {
+        Ok(mut path) => drop(path.pop_if_empty().extend(["api", "v1", "tasks", name])),
+        Err(()) => bail!("{base:?} is no URL of a server"),
+    }
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    let request = client.post(address).json(&serde_json::json!({ "params": params }));
+    let answer = request.send().await.with_context(|| format!("no server answers at {base}"))?;
+    if answer.status().is_success() {
+        let Triggered { task_id, task_name, queue } = answer.json().await?;
+        println!("{task_name} waits in the queue {queue} as {task_id}");
+        return Ok(());
+    }
+    let status = answer.status();
+    match answer.json::<ErrorBody>().await {
+        Ok(body) => bail!("{}", body.error),
+        Err(_) => bail!("the server answered {status}"),
+    }
+}
+
+/// The database that the settings name, or the one of the server that runs in the data directory.
+fn database(config: &Config) -> anyhow::Result<PgConnectOptions> {
+    match &config.database_url {
+        Some(url) => PgConnectOptions::from_str(url).context("DATABASE_URL is no Postgres URL"),
+        None => EmbeddedPostgres::of_running_server(&config.data_dir),
+    }
+}
+
+/// Cancelled by Ctrl-C or SIGTERM.
+fn stop_signal() -> anyhow::Result<CancellationToken> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    tokio::spawn(async move {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
-    };
-    server.run_until(stop).await
-}
-
-fn print_openapi() -> anyhow::Result<()> {
-    println!("{}", openapi().to_pretty_json()?);
-    Ok(())
+        stopped.cancel();
+    });
+    Ok(stop)
 }

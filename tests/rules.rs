@@ -8,6 +8,8 @@ use std::{
 /// Where a rule holds, what is forbidden there, and the rule.
 const RULES: &[(&str, &[&str], &str)] = &[
     ("crates/wire/src", &["sqlx", "leptos", "tokio"], "wire is for clients and browsers too: no database, framework or runtime"),
+    ("clients/rust/src", &["sqlx", "leptos", "taskscope::", "taskscope_workload"], "the client knows the wire only"),
+    ("crates/workload/src", &["leptos", "axum", "taskscope::"], "the workload knows wire and client, never the server"),
     (
         "src/components",
         &["crate::pages", "crate::live", "crate::server_fns", "crate::server", "Resource"],
@@ -27,6 +29,7 @@ const RULES: &[(&str, &[&str], &str)] = &[
         &["server::http", "server::recorder", "server::hub", "super::http", "super::recorder", "super::hub"],
         "the store knows no other part of the server",
     ),
+    ("src/server/watchdog.rs", &["sqlx", "server::http", "super::http", "recorder"], "the watchdog knows store and hub"),
     ("src/server/hub.rs", &["store", "sqlx", "server::http", "super::http"], "the hub knows wire only"),
 ];
 

@@ -4,6 +4,7 @@
 
 mod ingest;
 mod latency;
+mod overhead;
 mod program;
 mod reads;
 
@@ -30,7 +31,7 @@ impl Figure {
     }
 }
 
-const PARTS: [&str; 3] = ["ingest", "latency", "reads"];
+const PARTS: [&str; 4] = ["ingest", "latency", "overhead", "reads"];
 
 /// Arguments name the parts to measure; without any, all are.
 #[tokio::main]
@@ -50,6 +51,10 @@ async fn main() -> anyhow::Result<()> {
     if wanted("latency") {
         eprintln!("latency at 1,000 events a second with 200 watchers");
         figures.extend(latency::measure(&program).await?);
+    }
+    if wanted("overhead") {
+        eprintln!("what reporting adds to a task");
+        figures.extend(overhead::measure(&program).await?);
     }
     figures.push(Figure::new("memory of the server after that", program.memory()?));
     if wanted("reads") {

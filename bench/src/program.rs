@@ -34,6 +34,7 @@ impl Program {
             .env_remove("DATABASE_URL")
             .env("TASKSCOPE_ADDR", addr.to_string())
             .env("TASKSCOPE_DATA_DIR", &data)
+            .env("TASKSCOPE_WORKER", "false")
             .stdout(Stdio::null())
             .spawn()
             .context("there is no release build to measure: call make build first")?;

@@ -18,6 +18,7 @@ export interface NativeEvent {
   timestamp: string;
   attempt?: number;
   worker?: string;
+  queue?: string;
   params?: unknown;
   result?: unknown;
   duration_ms?: number;
@@ -54,6 +55,8 @@ export class Taskscope {
     readonly name: string,
     private readonly directory: string,
     readonly port: number,
+    /** Whether the product's own worker runs too, with sample data. */
+    working = false,
   ) {
     this.url = `http://${HOST}:${port}`;
     this.process = new Background(name, directory, [PROGRAM], {
@@ -62,13 +65,15 @@ export class Taskscope {
         TASKSCOPE_ADDR: `${HOST}:${port}`,
         TASKSCOPE_DATA_DIR: this.dataDirectory,
         DATABASE_URL: undefined,
+        TASKSCOPE_WORKER: String(working),
+        TASKSCOPE_SAMPLE_DATA: String(working),
       },
     });
   }
 
   /** Starts an empty one. */
-  static async fresh(name: string): Promise<Taskscope> {
-    const server = new Taskscope(name, temporaryDirectory(), await freePort());
+  static async fresh(name: string, working = false): Promise<Taskscope> {
+    const server = new Taskscope(name, temporaryDirectory(), await freePort(), working);
     await server.start();
     return server;
   }
@@ -97,6 +102,14 @@ export class Taskscope {
     });
     const text = await response.text();
     if (response.status !== 202 || JSON.parse(text).rejected !== 0) throw new Error(`${response.status}: ${text.slice(0, 500)}`);
+  }
+
+  /** Sends a worker's sign of life; the next one is due after `interval_ms`. */
+  async heartbeat(worker: string, more: Record<string, unknown> = {}): Promise<void> {
+    const beat = { worker, host: 'web-1', pid: 41, started_at: new Date().toISOString(), client: 'end2end 1', interval_ms: 3_600_000, ...more };
+    const headers = { 'content-type': 'application/json' };
+    const response = await fetch(`${this.url}/api/v1/heartbeats`, { method: 'POST', headers, body: JSON.stringify(beat) });
+    if (response.status !== 202) throw new Error(`${response.status}: ${await response.text()}`);
   }
 
   async metrics(taskName: string): Promise<TaskMetrics> {

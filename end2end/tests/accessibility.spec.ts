@@ -14,6 +14,10 @@ test.beforeAll(async () => {
   seeded = await Taskscope.fresh('accessibility');
   empty = await Taskscope.fresh('accessibility-empty');
   await seeded.report(aDay());
+  await seeded.heartbeat('web-1:41:9f2a', { queues: ['mail'], concurrency: 8, dropped: 12 });
+  await seeded.heartbeat('web-2:7:01ab', { interval_ms: 200 });
+  const running = { task_name: 'send_mail', timestamp: new Date().toISOString(), worker: 'web-2:7:01ab', queue: 'mail' };
+  await seeded.report([{ type: 'task_started', task_id: 'stalls', ...running }]);
 });
 
 test.afterAll(async () => {
@@ -34,6 +38,11 @@ const PAGES: Record<string, () => Promise<string>> = {
   'history, filtered to nothing': async () => `${seeded.url}/monitoring/history?q=nothing-holds-this`,
   'history with details': async () => `${seeded.url}/monitoring/history?status=failed&execution=${await failedExecution()}`,
   'execution page': async () => `${seeded.url}/monitoring/executions/${await failedExecution()}`,
+  'stalled executions': async () => `${seeded.url}/monitoring/history?stalled=true`,
+  workers: async () => `${seeded.url}/monitoring/workers`,
+  'workers without any': async () => `${empty.url}/monitoring/workers`,
+  tasks: async () => `${seeded.url}/monitoring/tasks`,
+  'run a task': async () => `${seeded.url}/monitoring/tasks?run=score_message_task`,
   'wrong address': async () => `${seeded.url}/monitoring/history?page=0`,
 };
 

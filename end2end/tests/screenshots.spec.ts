@@ -12,6 +12,17 @@ test.beforeAll(async () => {
   seeded = await Taskscope.fresh('screenshots');
   const events = aDay();
   await seeded.report(events);
+  const worker = { queues: ['mail', 'reports'], concurrency: 8, version: '2.4.1', client: 'taskscope-client 0.1.0' };
+  await seeded.heartbeat('web-1:41:9f2a', { ...worker, dropped: 1234 });
+  await seeded.heartbeat('web-2:7:01ab', { ...worker, host: 'web-2', pid: 7, interval_ms: 200 });
+  const sent = (task_id: string, seconds: number) => ({ task_id, task_name: 'send_mail', queue: 'mail', timestamp: new Date(Date.now() - seconds * 1000).toISOString() });
+  const started = [sent('m1', 4), sent('m2', 65), sent('m3', 130)].map((event, n) => ({ ...event, worker: n ? 'web-2:7:01ab' : 'web-1:41:9f2a' }));
+  const more = [
+    ...started.map(event => ({ type: 'task_started' as const, ...event })),
+    ...[sent('m4', 30), sent('m5', 20)].map(event => ({ type: 'task_queued' as const, ...event })),
+  ];
+  await seeded.report(more);
+  events.push(...more);
   const tasks = new Set(events.map(event => `${event.task_id} ${event.attempt ?? 1}`)).size;
   await expect.poll(async () => (await seeded.history()).total_count).toBe(tasks);
 });
@@ -41,6 +52,14 @@ for (const colorScheme of ['light', 'dark'] as const) {
       await keep(page, `history-${colorScheme}-${size}`);
       await open(page, `${seeded.url}/monitoring/history?status=failed&execution=${failed?.id}`);
       await keep(page, `details-${colorScheme}-${size}`);
+      await open(page, `${seeded.url}/monitoring/workers`);
+      await keep(page, `workers-${colorScheme}-${size}`);
+      await open(page, `${seeded.url}/monitoring/tasks`);
+      await keep(page, `tasks-${colorScheme}-${size}`);
+      await open(page, `${seeded.url}/monitoring/tasks?run=ingest_telegram_messages_task`);
+      await keep(page, `run-${colorScheme}-${size}`);
+      await open(page, `${seeded.url}/monitoring/history?stalled=true`);
+      await keep(page, `stalled-${colorScheme}-${size}`);
       await open(page, `${seeded.url}/monitoring/executions/${failed?.id}`);
       await keep(page, `execution-${colorScheme}-${size}`);
     });

@@ -1,5 +1,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use leptos::prelude::*;
+#[cfg(test)]
+use taskscope_wire::Source;
 use taskscope_wire::{AttemptSummary, Execution, Json, StallReason, TaskStatus};
 
 use super::{Notice, StalledTag, StatusBadge, TextBlock, Timestamp, Tone, format, url};
@@ -24,6 +26,9 @@ pub fn ExecutionDetail(
                 {attempt_of(&execution)}
                 {execution.retried.then(|| view! { <span class="tag">"retried"</span> })}
                 {execution.stalled.map(|reason| view! { <StalledTag reason/> })}
+                {execution.can_run_again().then(|| view! {
+                    <a class="button button-small detail-again" href=url::run_again(&execution.task_name, execution.id)>"Run again…"</a>
+                })}
             </div>
             {stalled(&execution)}
             {error(&execution)}
@@ -147,6 +152,7 @@ pub(crate) fn fixture(id: i64, status: TaskStatus) -> Execution {
         id,
         task_name: "score_message_task".to_owned(),
         status,
+        source: Source::Native,
         task_id: Some("broker-id".to_owned()),
         params: Json::parse(r#"{"message_ids":[],"provider_id":"invalid"}"#.to_owned()).ok(),
         queued_at: Some(at - TimeDelta::milliseconds(40)),
@@ -190,6 +196,15 @@ mod tests {
         {
             assert!(html.contains(part) || html.contains(&part.replace('"', "&quot;")), "{part} in {html}");
         }
+    }
+
+    #[test]
+    fn only_tasks_of_our_own_worker_can_run_again() {
+        let link = r#"href="/monitoring/tasks?run=score_message_task&amp;from=7""#;
+        assert!(detail(fixture(7, TaskStatus::Failed)).contains(link), "{}", detail(fixture(7, TaskStatus::Failed)));
+        assert!(!detail(fixture(7, TaskStatus::Running)).contains(link));
+        assert!(!detail(Execution { source: Source::Taskiq, ..fixture(7, TaskStatus::Failed) }).contains(link));
+        assert!(!detail(Execution { task_name: "another".to_owned(), ..fixture(7, TaskStatus::Failed) }).contains("Run again"));
     }
 
     #[test]

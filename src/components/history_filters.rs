@@ -247,27 +247,29 @@ fn Ranges(query: Signal<HistoryQuery>, now: DateTime<Utc>, change: Callback<(His
 /// The filters that other pages lead here with: each is named, and a press takes it away.
 #[component]
 fn Others(query: Signal<HistoryQuery>) -> impl IntoView {
-    let chips =
-        move || {
-            let query = query.get();
-            let without = |edit: fn(&mut HistoryQuery)| {
-                let mut query = HistoryQuery { page: 1, ..query.clone() };
-                edit(&mut query);
-                url::history(&query)
-            };
-            let worker = query.worker.as_ref().map(|name| (format!("Worker {name}"), without(|query| query.worker = None)));
-            let queue = query.queue.as_ref().map(|name| (format!("Queue {name}"), without(|query| query.queue = None)));
-            let stalled = query.stalled.then(|| ("Stalled only".to_owned(), without(|query| query.stalled = false)));
-            [worker, queue, stalled].into_iter().flatten().map(|(name, href)| {
-            view! {
-                <a class="button button-small chip" href=href data-noscroll="" aria-label=format!("Remove filter: {name}")>
-                    <span>{name.clone()}</span>
-                    <span aria-hidden="true">"×"</span>
-                </a>
-            }
-        }).collect_view()
+    move || {
+        let query = query.get();
+        let without = |edit: fn(&mut HistoryQuery)| {
+            let mut query = HistoryQuery { page: 1, ..query.clone() };
+            edit(&mut query);
+            url::history(&query)
         };
-    chips
+        let worker = query.worker.as_ref().map(|name| (format!("Worker {name}"), without(|query| query.worker = None)));
+        let queue = query.queue.as_ref().map(|name| (format!("Queue {name}"), without(|query| query.queue = None)));
+        let stalled = query.stalled.then(|| ("Stalled only".to_owned(), without(|query| query.stalled = false)));
+        [worker, queue, stalled]
+            .into_iter()
+            .flatten()
+            .map(|(name, href)| {
+                view! {
+                    <a class="button button-small chip" href=href data-noscroll="" aria-label=format!("Remove filter: {name}")>
+                        <span>{name.clone()}</span>
+                        <span aria-hidden="true">"×"</span>
+                    </a>
+                }
+            })
+            .collect_view()
+    }
 }
 
 /// Whole seconds, for an address that can be read.

@@ -11,6 +11,12 @@ pub const OVERVIEW: &str = "/monitoring";
 pub const HISTORY: &str = "/monitoring/history";
 /// The workers and queues.
 pub const WORKERS: &str = "/monitoring/workers";
+/// The task types of Taskscope's own worker.
+pub const TASKS: &str = "/monitoring/tasks";
+/// The parameter of the task types that names the one to run.
+pub const RUN: &str = "run";
+/// The parameter of the task types that names the execution whose params are taken.
+pub const FROM: &str = "from";
 /// The parameter of the history that names the execution whose details are open.
 pub const EXECUTION: &str = "execution";
 
@@ -56,6 +62,24 @@ pub fn history_by_worker(worker: &str) -> String {
 pub fn history_of_queue(queue: &str, status: TaskStatus) -> String {
     let queue = Some(queue.to_owned()).filter(|queue| !queue.is_empty());
     history(&HistoryQuery { queue, status: vec![status], ..HistoryQuery::default() })
+}
+
+/// The dialog that runs a task.
+#[must_use]
+pub fn run(task_name: &str) -> String {
+    with_params(TASKS, &[(RUN, task_name.to_owned())])
+}
+
+/// The dialog that runs a task again, with the params of an execution.
+#[must_use]
+pub fn run_again(task_name: &str, execution: i64) -> String {
+    with_params(TASKS, &[(RUN, task_name.to_owned()), (FROM, execution.to_string())])
+}
+
+/// All executions of one task.
+#[must_use]
+pub fn history_of_id(task_id: &str) -> String {
+    history(&HistoryQuery { q: Some(task_id.to_owned()), ..HistoryQuery::default() })
 }
 
 /// The page of one execution.

@@ -12,6 +12,7 @@ mod loaded_execution;
 mod not_found;
 mod overview;
 mod problem;
+mod tasks;
 mod workers;
 
 pub use execution::ExecutionPage;
@@ -20,6 +21,7 @@ pub use loaded_execution::LoadedExecution;
 pub use not_found::NotFound;
 pub use overview::Overview;
 pub use problem::{DatabaseBanner, Problem};
+pub use tasks::TasksPage;
 pub use workers::WorkersPage;
 
 /// The name of the dashboard: the title of the Overview, and the end of every other title.

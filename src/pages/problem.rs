@@ -61,6 +61,13 @@ pub fn Problem(
             }
             .into_any()
         }
+        AppError::Refused(_) => view! {
+            <Notice tone=Tone::Wrong title="This can't be done">
+                <p>{text}</p>
+                {link}
+            </Notice>
+        }
+        .into_any(),
         AppError::NotFound(_) => view! {
             <Notice tone=Tone::Wrong title="Not found">
                 <p>{text}</p>

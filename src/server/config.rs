@@ -9,7 +9,9 @@ use std::{
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 use leptos::{config::LeptosOptions, prelude::get_configuration};
+use secrecy::SecretString;
 use serde::Deserialize;
+use taskscope_workload::WorkloadConfig;
 
 /// What can be set. In `Leptos.toml` the same names stand in a table `[taskscope]`, without the prefix and in lower case.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
@@ -37,6 +39,33 @@ pub struct Settings {
     /// Seconds that an execution may run before it can count as overdue, whatever its kind usually takes [default: 60].
     #[arg(long, env = "TASKSCOPE_STALL_FLOOR_SECONDS", value_name = "SECONDS")]
     pub stall_floor_seconds: Option<u64>,
+    /// Whether `serve` runs the product's own tasks too [default: true].
+    #[arg(long, env = "TASKSCOPE_WORKER", value_name = "TRUE|FALSE")]
+    pub worker: Option<bool>,
+    /// Whether a worker that finds no messages stores sample ones, and keeps some work going with them [default: false].
+    #[arg(long, env = "TASKSCOPE_SAMPLE_DATA", value_name = "TRUE|FALSE")]
+    pub sample_data: Option<bool>,
+    /// The token of the Telegram bot that messages are read with.
+    #[arg(long, env = "TASKSCOPE_TELEGRAM_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub telegram_token: Option<String>,
+    /// Where the Bot API is [default: Telegram's].
+    #[arg(long, env = "TASKSCOPE_TELEGRAM_URL", value_name = "URL")]
+    pub telegram_url: Option<String>,
+    /// What Telegram must send with each update to the webhook; without it the webhook is closed.
+    #[arg(long, env = "TASKSCOPE_TELEGRAM_WEBHOOK_SECRET", value_name = "SECRET", hide_env_values = true)]
+    pub telegram_webhook_secret: Option<String>,
+    /// Where alerts of failures are posted.
+    #[arg(long, env = "TASKSCOPE_ALERT_URL", value_name = "URL", hide_env_values = true)]
+    pub alert_url: Option<String>,
+    /// The key that alerts are signed with.
+    #[arg(long, env = "TASKSCOPE_ALERT_SECRET", value_name = "SECRET", hide_env_values = true)]
+    pub alert_secret: Option<String>,
+    /// Where executions are archived before they are deleted; without it they are only deleted.
+    #[arg(long, env = "TASKSCOPE_ARCHIVE_DIR", value_name = "DIRECTORY")]
+    pub archive_dir: Option<PathBuf>,
+    /// The task types' further settings, in the file only: table `[taskscope.workload]`.
+    #[arg(skip)]
+    pub workload: WorkloadConfig,
 }
 
 /// The configuration, checked.
@@ -56,6 +85,12 @@ pub struct Config {
     pub spool_limit_bytes: u64,
     /// How long an execution may run before it can count as overdue.
     pub stall_floor: Duration,
+    /// Whether `serve` runs the product's own tasks too.
+    pub worker: bool,
+    /// Whether a worker that finds no messages stores sample ones.
+    pub sample_data: bool,
+    /// The settings of the product's own task types.
+    pub workload: WorkloadConfig,
     /// What Leptos needs to find the site.
     pub leptos: LeptosOptions,
 }
@@ -68,7 +103,7 @@ impl Config {
     pub fn load(flags_and_env: Settings) -> anyhow::Result<Self> {
         let file = find_file();
         let from_file = file.as_deref().map(read_file).transpose()?.unwrap_or_default();
-        let addr = flags_and_env.addr.or(from_file.addr).unwrap_or_else(|| "127.0.0.1:3000".to_owned());
+        let addr = flags_and_env.addr.clone().or_else(|| from_file.addr.clone()).unwrap_or_else(|| "127.0.0.1:3000".to_owned());
         let addr: SocketAddr = addr
             .parse()
             .with_context(|| format!("TASKSCOPE_ADDR must be an address and a port such as 127.0.0.1:3000, not {addr:?}"))?;
@@ -79,6 +114,7 @@ impl Config {
         ensure!(spool_limit_mb > 0, "TASKSCOPE_SPOOL_LIMIT_MB must be 1 or more");
         let stall_floor = flags_and_env.stall_floor_seconds.or(from_file.stall_floor_seconds).unwrap_or(60);
         ensure!((1..=604_800).contains(&stall_floor), "TASKSCOPE_STALL_FLOOR_SECONDS must be 1 to 604800, not {stall_floor}");
+        let workload = workload(&flags_and_env, &from_file, retention_days)?;
         Ok(Self {
             database_url: flags_and_env.database_url.or(from_file.database_url).filter(|url| !url.is_empty()),
             addr,
@@ -89,10 +125,40 @@ impl Config {
             retention_days,
             ingest_token: flags_and_env.ingest_token.or(from_file.ingest_token).filter(|token| !token.is_empty()),
             stall_floor: Duration::from_secs(stall_floor),
+            worker: flags_and_env.worker.or(from_file.worker).unwrap_or(true),
+            sample_data: flags_and_env.sample_data.or(from_file.sample_data).unwrap_or(false),
+            workload,
             spool_limit_bytes: spool_limit_mb.saturating_mul(1024 * 1024),
             leptos: leptos_options(file.as_deref(), addr)?,
         })
     }
+}
+
+/// The workload's own table, with what has a setting of its own laid over it.
+fn workload(flags_and_env: &Settings, from_file: &Settings, retention_days: u32) -> anyhow::Result<WorkloadConfig> {
+    let either = |field: fn(&Settings) -> &Option<String>| field(flags_and_env).clone().or_else(|| field(from_file).clone());
+    let given = |field| either(field).filter(|text| !text.is_empty());
+    let mut workload = from_file.workload.clone();
+    let secrets: [(&mut Option<SecretString>, fn(&Settings) -> &Option<String>); 4] = [
+        (&mut workload.telegram.token, |settings| &settings.telegram_token),
+        (&mut workload.telegram.webhook_secret, |settings| &settings.telegram_webhook_secret),
+        (&mut workload.alert.webhook_url, |settings| &settings.alert_url),
+        (&mut workload.alert.secret, |settings| &settings.alert_secret),
+    ];
+    for (secret, field) in secrets {
+        if let Some(text) = given(field) {
+            *secret = Some(text.into());
+        }
+    }
+    if let Some(url) = given(|settings| &settings.telegram_url) {
+        workload.telegram.base_url = url;
+    }
+    if let Some(directory) = flags_and_env.archive_dir.as_ref().or(from_file.archive_dir.as_ref()) {
+        workload.retention.archive_dir = Some(directory.clone());
+    }
+    workload.retention.days = retention_days;
+    workload.check().context("the settings of the task types are wrong")?;
+    Ok(workload)
 }
 
 /// Login doesn't exist yet, so nobody but this machine may reach the server.

@@ -66,6 +66,21 @@ impl EmbeddedPostgres {
         Ok(cluster)
     }
 
+    /// How another process on this machine connects to the cluster of a running server's data directory.
+    ///
+    /// # Errors
+    /// No server runs there.
+    pub fn of_running_server(base: &Path) -> anyhow::Result<PgConnectOptions> {
+        let socket_dir = base.join("run");
+        if !socket_dir.join(".s.PGSQL.5432").exists() {
+            bail!(
+                "no Taskscope with a database of its own runs in {}: start one, or name a server with DATABASE_URL",
+                base.display()
+            );
+        }
+        Ok(connect_through(&socket_dir, DATABASE))
+    }
+
     /// How to connect.
     #[must_use]
     pub fn options(&self) -> PgConnectOptions {
@@ -73,7 +88,7 @@ impl EmbeddedPostgres {
     }
 
     fn options_for(&self, database: &str) -> PgConnectOptions {
-        PgConnectOptions::new_without_pgpass().socket(&self.socket_dir).port(5432).username("postgres").database(database)
+        connect_through(&self.socket_dir, database)
     }
 
     async fn make_database(&self) -> anyhow::Result<()> {
@@ -95,6 +110,10 @@ impl EmbeddedPostgres {
         connection.close().await?;
         Ok(())
     }
+}
+
+fn connect_through(socket_dir: &Path, database: &str) -> PgConnectOptions {
+    PgConnectOptions::new_without_pgpass().socket(socket_dir).port(5432).username("postgres").database(database)
 }
 
 impl Drop for EmbeddedPostgres {

@@ -11,6 +11,8 @@ pub mod recorder;
 pub mod serve;
 pub mod store;
 mod watchdog;
+pub mod worker;
+pub mod workload;
 
 use std::sync::{
     LazyLock,

@@ -37,7 +37,7 @@ impl AppError {
             Self::DatabaseAway => StatusCode::SERVICE_UNAVAILABLE,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             // The server itself makes `Unreachable` only of arguments that it can't read.
-            Self::Invalid(_) | Self::Unreachable(_) => StatusCode::BAD_REQUEST,
+            Self::Invalid(_) | Self::Refused(_) | Self::Unreachable(_) => StatusCode::BAD_REQUEST,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

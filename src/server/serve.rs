@@ -7,6 +7,7 @@ use chrono::{TimeDelta, Utc};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde_json::value::RawValue;
 use sqlx::{migrate::MigrateError, postgres::PgConnectOptions};
+use taskscope_client::Reporter;
 use taskscope_wire::ServerState;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
 
@@ -19,6 +20,7 @@ use super::{
     recorder::Recorder,
     store::{Notice, Store, StoreError},
     watchdog,
+    workload::Workload,
 };
 
 /// How long connections may take to end when the server stops.
@@ -43,8 +45,11 @@ pub struct Server {
     pub addr: SocketAddr,
     /// Reads and writes.
     pub store: Store,
+    /// Where the database is.
+    pub database: PgConnectOptions,
     /// Every route and who may call it.
     pub routes: Vec<RouteInfo>,
+    workload: Workload,
     stop: oneshot::Sender<()>,
     tasks: JoinSet<anyhow::Result<()>>,
     // Dropped in this order, after everything else has ended.
@@ -64,13 +69,15 @@ impl Server {
         })?;
         let addr = listener.local_addr()?;
         let (postgres, options) = database(&config).await?;
-        let store = Store::new(options);
+        let store = Store::new(options.clone());
         let hub = Hub::default();
         hub.set_server(ServerState { database_up: false, database_down_since: Some(Utc::now()), events_waiting: 0 });
         let recorder = Recorder::open(&data_dir.spool()?, config.spool_limit_bytes, store.clone(), hub.clone())
             .context("the spool can't be opened")?;
+        let workload = Workload::new(options.clone(), own_reporter(addr, &config)?, &config);
         let state = AppState {
             leptos: config.leptos.clone(),
+            workload: workload.clone(),
             store: store.clone(),
             recorder: recorder.clone(),
             hub: hub.clone(),
@@ -85,7 +92,7 @@ impl Server {
             Ok(axum::serve(listener, router).with_graceful_shutdown(stopped).await?)
         });
         tasks.spawn(run(store.clone(), recorder, hub, config.retention_days, config.stall_floor));
-        Ok(Self { addr, store, routes, stop, tasks, postgres, _data_dir: data_dir })
+        Ok(Self { addr, store, database: options, routes, workload, stop, tasks, postgres, _data_dir: data_dir })
     }
 
     /// Runs until `stop` is over, or something can't go on.
@@ -107,6 +114,7 @@ impl Server {
 
     /// Stops in order: connections, then the rest, then the embedded database.
     pub async fn stop(mut self) {
+        self.workload.stop(STOP_LIMIT).await;
         // The receiver may be gone with its task.
         let _ = self.stop.send(());
         // Live connections don't end by themselves; one waits a moment for the others.
@@ -118,6 +126,15 @@ impl Server {
             let _ = tokio::task::spawn_blocking(move || drop(postgres)).await;
         }
     }
+}
+
+/// Tells this server itself what is put into the queue through it.
+fn own_reporter(addr: SocketAddr, config: &Config) -> anyhow::Result<Reporter> {
+    let mut reporter = Reporter::builder(format!("http://{addr}")).heartbeat(None);
+    if let Some(token) = &config.ingest_token {
+        reporter = reporter.token(token);
+    }
+    Ok(reporter.start()?)
 }
 
 async fn database(config: &Config) -> anyhow::Result<(Option<EmbeddedPostgres>, PgConnectOptions)> {
@@ -161,21 +178,32 @@ async fn run(store: Store, recorder: Recorder, hub: Hub, retention_days: u32, st
     }
 }
 
-/// Waits for Postgres with back-off, brings the tables up to this version, and the hub to where the stream stands.
+/// Waits for Postgres, brings the tables up to this version, and the hub to where the stream stands.
 async fn prepare(store: &Store, hub: &Hub) -> anyhow::Result<()> {
+    loop {
+        migrated(store).await?;
+        match catch_up(store, hub).await {
+            Ok(()) => return Ok(()),
+            Err(error) => tracing::warn!(%error, "waiting for the database"),
+        }
+        tokio::time::sleep(PULSE).await;
+    }
+}
+
+/// Waits for Postgres with back-off, and brings the tables up to this version.
+///
+/// # Errors
+/// The database was made by another version.
+pub(super) async fn migrated(store: &Store) -> anyhow::Result<()> {
     let mut pause = Duration::from_millis(100);
     loop {
-        let error: anyhow::Error = match store.migrate().await {
-            Ok(()) => match catch_up(store, hub).await {
-                Ok(()) => return Ok(()),
-                Err(error) => error.into(),
-            },
+        match store.migrate().await {
+            Ok(()) => return Ok(()),
             Err(error @ (MigrateError::VersionMissing(_) | MigrateError::VersionMismatch(_) | MigrateError::Dirty(_))) => {
                 return Err(error).context("the database was not made by this version of Taskscope: use another one");
             }
-            Err(error) => error.into(),
-        };
-        tracing::warn!(%error, "waiting for the database");
+            Err(error) => tracing::warn!(%error, "waiting for the database"),
+        }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(5));
     }

@@ -10,9 +10,11 @@ type Caller = leptos::server_fn::client::browser::BrowserClient;
 pub mod events;
 pub mod executions;
 pub mod metrics;
+pub mod tasks;
 pub mod workers;
 
 pub use events::{LatestEvents, latest_events};
 pub use executions::{GetExecution, GetHistory, get_execution, get_history};
 pub use metrics::{GetMetrics, GetTaskNames, get_metrics, get_task_names};
+pub use tasks::{GetTaskTypes, TriggerTask, get_task_types, trigger_task};
 pub use workers::{GetWorkers, get_workers};

@@ -3,3 +3,4 @@ mod native;
 mod routes;
 mod task_logging;
 mod taskiq;
+mod tasks;

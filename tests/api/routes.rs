@@ -5,7 +5,7 @@ use taskscope::server::http::{Access, RouteInfo};
 
 use crate::support::TestServer;
 
-const INVENTORY: [(&str, &str, Access); 28] = [
+const INVENTORY: [(&str, &str, Access); 34] = [
     ("ANY", "/api/{*rest}", Access::Anyone),
     ("GET", "/", Access::Anyone),
     ("GET", "/api/docs", Access::Anyone),
@@ -15,11 +15,13 @@ const INVENTORY: [(&str, &str, Access); 28] = [
     ("GET", "/api/v1/monitoring/history", Access::Anyone),
     ("GET", "/api/v1/monitoring/metrics", Access::Anyone),
     ("GET", "/api/v1/monitoring/workers", Access::Anyone),
+    ("GET", "/api/v1/tasks", Access::Anyone),
     ("GET", "/healthz", Access::Anyone),
     ("GET", "/metrics", Access::Anyone),
     ("GET", "/monitoring", Access::Anyone),
     ("GET", "/monitoring/executions/{id}", Access::Anyone),
     ("GET", "/monitoring/history", Access::Anyone),
+    ("GET", "/monitoring/tasks", Access::Anyone),
     ("GET", "/monitoring/workers", Access::Anyone),
     ("GET", "/readyz", Access::Anyone),
     ("GET", "/ws", Access::Anyone),
@@ -29,10 +31,14 @@ const INVENTORY: [(&str, &str, Access); 28] = [
     ("POST", "/api/fn/history", Access::Anyone),
     ("POST", "/api/fn/metrics", Access::Anyone),
     ("POST", "/api/fn/task_names", Access::Anyone),
+    ("POST", "/api/fn/task_types", Access::Anyone),
+    ("POST", "/api/fn/trigger", Access::Anyone),
     ("POST", "/api/fn/workers", Access::Anyone),
     ("POST", "/api/tasks/{*rest}", Access::Reporter),
     ("POST", "/api/v1/events", Access::Reporter),
     ("POST", "/api/v1/heartbeats", Access::Reporter),
+    ("POST", "/api/v1/tasks/{name}", Access::Anyone),
+    ("POST", "/api/v1/telegram/webhook", Access::Telegram),
     ("POST", "/tasks/{*rest}", Access::Reporter),
 ];
 
@@ -46,13 +52,13 @@ async fn every_route_stands_in_the_inventory_and_keeps_to_it() {
     let wanted: Vec<_> = INVENTORY.map(|(method, path, access)| (method, path.to_owned(), access)).into();
     assert_eq!(routes, wanted);
     for (method, path, access) in INVENTORY {
-        let path = path.replace("{id}", "1").replace("{*rest}", "1/started");
+        let path = path.replace("{id}", "1").replace("{*rest}", "1/started").replace("{name}", "unknown");
         let request = server
             .http
             .request(Method::from_bytes(method.replace("ANY", "GET").as_bytes()).unwrap(), format!("{}{path}", server.base));
         let answer = request.header("content-type", "application/json").body("[]").send().await;
         let status = answer.unwrap_or_else(|error| panic!("{method} {path}: {error:?}")).status();
-        assert_eq!(status == StatusCode::UNAUTHORIZED, access == Access::Reporter, "{method} {path}: {status}");
+        assert_eq!(status == StatusCode::UNAUTHORIZED, access != Access::Anyone, "{method} {path}: {status}");
         assert!(!status.is_server_error(), "{method} {path}: {status}");
     }
 }

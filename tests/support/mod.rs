@@ -27,42 +27,44 @@ pub struct TestServer {
     pub http: Client,
     pub pool: PgPool,
     server: Option<Server>,
-    directory: TempDir,
-    token: Option<String>,
+    _directory: TempDir,
+    settings: Settings,
 }
 
 impl TestServer {
     pub async fn start() -> Self {
-        Self::start_with_token(None).await
+        Self::start_with(|_| ()).await
     }
 
     pub async fn start_with_token(token: Option<&str>) -> Self {
+        Self::start_with(|settings| settings.ingest_token = token.map(str::to_owned)).await
+    }
+
+    /// Starts one whose settings differ from the usual ones of a test.
+    pub async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
         let directory = TempDir::new().unwrap();
         let database_url = new_database().await;
         let pool = PgPool::connect(&database_url).await.unwrap();
-        let mut this = Self {
-            base: String::new(),
-            database_url,
-            http: client(),
-            pool,
-            server: None,
-            directory,
-            token: token.map(str::to_owned),
-        };
+        let mut settings = settings(&database_url, directory.path());
+        change(&mut settings);
+        let mut this =
+            Self { base: String::new(), database_url, http: client(), pool, server: None, _directory: directory, settings };
         this.launch().await;
         this
     }
 
     /// Starts a second server on the same database.
     pub async fn another(&self) -> Self {
+        let directory = TempDir::new().unwrap();
+        let settings = Settings { data_dir: Some(directory.path().to_owned()), ..self.settings.clone() };
         let mut this = Self {
             base: String::new(),
             database_url: self.database_url.clone(),
             http: client(),
             pool: self.pool.clone(),
             server: None,
-            directory: TempDir::new().unwrap(),
-            token: self.token.clone(),
+            _directory: directory,
+            settings,
         };
         this.launch().await;
         this
@@ -75,8 +77,7 @@ impl TestServer {
     }
 
     async fn launch(&mut self) {
-        let settings = settings(&self.database_url, self.directory.path(), self.token.as_deref());
-        let server = Server::start(Config::load(settings).unwrap()).await.unwrap();
+        let server = Server::start(Config::load(self.settings.clone()).unwrap()).await.unwrap();
         self.base = format!("http://{}", server.addr);
         self.server = Some(server);
         self.until("the server is ready", async || self.get("/readyz").await.status() == StatusCode::OK).await;
@@ -164,7 +165,7 @@ pub async fn until(what: &str, condition: impl AsyncFn() -> bool) {
     }
 }
 
-fn settings(database_url: &str, directory: &Path, token: Option<&str>) -> Settings {
+fn settings(database_url: &str, directory: &Path) -> Settings {
     Settings {
         database_url: Some(database_url.to_owned()),
         addr: Some("127.0.0.1:0".to_owned()),
@@ -173,7 +174,6 @@ fn settings(database_url: &str, directory: &Path, token: Option<&str>) -> Settin
         retention_days: Some(3650),
         // The shortest, for what is overdue.
         stall_floor_seconds: Some(1),
-        ingest_token: token.map(str::to_owned),
         ..Settings::default()
     }
 }

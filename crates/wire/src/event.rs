@@ -38,7 +38,7 @@ pub struct TaskEvent {
 }
 
 /// The protocol of a reporter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
@@ -47,10 +47,17 @@ pub enum Source {
     /// TaskIQ's stock middlewares: attempts have to be found out.
     Taskiq,
     /// A row that somebody wrote by SQL.
+    #[default]
     Sql,
 }
 
 impl Source {
+    /// Reads the word in the database.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Native, Self::Taskiq, Self::Sql].into_iter().find(|source| source.as_str() == word)
+    }
+
     /// The word in the database.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -109,7 +109,6 @@ impl NativeEvent {
     }
 
     /// Reads one event of a batch, and the id that its reporter gave it, if it can be read.
-    #[must_use]
     pub fn decode_with_id(text: &str, now: DateTime<Utc>) -> (Option<String>, Result<TaskEvent, String>) {
         if text.len() > limits::EVENT {
             let error = format!("an event must be at most {} bytes long, this one has {}", limits::EVENT, text.len());

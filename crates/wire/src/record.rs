@@ -3,7 +3,7 @@ use std::fmt;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{Json, LiveEvent, Position, StallReason, TaskStatus, time};
+use crate::{Json, LiveEvent, Position, REGISTERED_TASK_TYPES, Source, StallReason, TaskStatus, time};
 
 /// Bounds of a page of history.
 pub mod page_size {
@@ -21,6 +21,9 @@ pub struct Execution {
     pub task_name: String,
     /// Where it stands.
     pub status: TaskStatus,
+    /// The protocol that reported it.
+    #[serde(default)]
+    pub source: Source,
     /// The broker's id, the same for all attempts.
     pub task_id: Option<String>,
     /// What it was called with.
@@ -70,6 +73,13 @@ pub struct Execution {
 }
 
 impl Execution {
+    /// Whether it ended, and Taskscope's own worker can run its task again. Another system's tasks may have the same names, but it doesn't
+    /// report as our worker does.
+    #[must_use]
+    pub fn can_run_again(&self) -> bool {
+        self.source == Source::Native && self.status.is_finished() && REGISTERED_TASK_TYPES.contains(&self.task_name.as_str())
+    }
+
     /// The execution without what a table doesn't show, to send less.
     #[must_use]
     pub fn brief(mut self) -> Self {

@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use taskscope_wire::{ErrorBody, InvalidQuery};
+use taskscope_workload::TriggerError;
 
 use crate::server::{new_request_id, recorder::SpoolError, store::StoreError};
 
@@ -21,10 +22,14 @@ pub(super) enum ApiError {
     Invalid(String),
     /// The token is missing or wrong.
     Unauthorized,
+    /// Another secret is missing or wrong.
+    Forbidden(String),
     /// A page of another site asked.
     CrossSite,
     /// There is no such thing.
     NotFound(String),
+    /// The same, in a whole sentence.
+    Unknown(String),
     /// The body is too large.
     TooLarge(String),
     /// The body is of another type.
@@ -43,8 +48,10 @@ impl IntoResponse for ApiError {
                 StatusCode::UNAUTHORIZED,
                 "the ingest token is missing or wrong: send it in the header access-token, or as a bearer token".to_owned(),
             ),
+            Self::Forbidden(error) => (StatusCode::UNAUTHORIZED, error),
             Self::CrossSite => (StatusCode::FORBIDDEN, "pages of other sites may not call this".to_owned()),
             Self::NotFound(what) => (StatusCode::NOT_FOUND, format!("there is no {what}")),
+            Self::Unknown(error) => (StatusCode::NOT_FOUND, error),
             Self::TooLarge(error) => (StatusCode::PAYLOAD_TOO_LARGE, error),
             Self::UnsupportedType(allowed) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("the content-type must be {allowed}")),
             Self::Unavailable(error) => (StatusCode::SERVICE_UNAVAILABLE, error),
@@ -94,6 +101,16 @@ impl From<StoreError> for ApiError {
                 Self::Unavailable("the database is not reachable; events are kept meanwhile".to_owned())
             }
             StoreError::Refused(_) | StoreError::Failed(_) => Self::Internal(error.to_string()),
+        }
+    }
+}
+
+impl From<TriggerError> for ApiError {
+    fn from(error: TriggerError) -> Self {
+        match error {
+            TriggerError::UnknownTask { .. } => Self::Unknown(error.to_string()),
+            TriggerError::Database(cause) => StoreError::from(cause).into(),
+            other => Self::Invalid(other.to_string()),
         }
     }
 }

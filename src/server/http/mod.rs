@@ -8,6 +8,8 @@ mod monitoring;
 mod openapi;
 mod pages;
 mod socket;
+mod tasks;
+mod telegram;
 mod workers;
 
 use std::sync::Arc;
@@ -29,7 +31,7 @@ use tower_http::{
 
 pub use openapi::openapi;
 
-use super::{hub::Hub, new_request_id, recorder::Recorder, store::Store};
+use super::{hub::Hub, new_request_id, recorder::Recorder, store::Store, workload::Workload};
 
 /// Bytes of the largest body: a batch of native events.
 const LARGEST_BODY: usize = 8 * 1024 * 1024;
@@ -45,6 +47,8 @@ pub struct AppState {
     pub recorder: Recorder,
     /// Live messages.
     pub hub: Hub,
+    /// The product's own tasks.
+    pub workload: Workload,
     /// What reporters must present.
     pub ingest_token: IngestToken,
     /// Figures about the server itself.
@@ -72,6 +76,8 @@ pub enum Access {
     Anyone,
     /// Whoever has the ingest token, where one is configured.
     Reporter,
+    /// Telegram, by the secret of the webhook; nobody where none is configured.
+    Telegram,
 }
 
 /// A route and who may call it.
@@ -94,7 +100,7 @@ struct Table {
 impl Table {
     fn route(mut self, method: &'static str, path: &str, access: Access, handler: MethodRouter<AppState>) -> Self {
         let handler = match access {
-            Access::Anyone => handler,
+            Access::Anyone | Access::Telegram => handler,
             Access::Reporter => handler.layer(DefaultBodyLimit::max(LARGEST_BODY)),
         };
         self.router = self.router.route(path, handler);
@@ -105,7 +111,7 @@ impl Table {
 
 /// The whole service, and the inventory of its routes.
 pub fn router(state: AppState) -> (Router, Vec<RouteInfo>) {
-    use Access::{Anyone, Reporter};
+    use Access::{Anyone, Reporter, Telegram};
     let table = Table { router: Router::new(), routes: Vec::new() }
         .route("GET", "/healthz", Anyone, get(health::healthz))
         .route("GET", "/readyz", Anyone, get(health::readyz))
@@ -120,6 +126,9 @@ pub fn router(state: AppState) -> (Router, Vec<RouteInfo>) {
         .route("GET", "/api/v1/monitoring/executions/{id}", Anyone, get(monitoring::execution))
         .route("GET", "/api/v1/monitoring/events", Anyone, get(monitoring::events))
         .route("GET", "/api/v1/monitoring/workers", Anyone, get(workers::workers))
+        .route("GET", "/api/v1/tasks", Anyone, get(tasks::list))
+        .route("POST", "/api/v1/tasks/{name}", Anyone, post(tasks::trigger))
+        .route("POST", "/api/v1/telegram/webhook", Telegram, post(telegram::webhook))
         .route("GET", "/ws", Anyone, get(socket::watch))
         .route("ANY", "/api/{*rest}", Anyone, any(error::no_such_path));
     let (router, routes) = pages::add(table.router, table.routes, &state);

@@ -306,7 +306,7 @@ impl From<Row> for StoredAttempt {
         }
         Self {
             key: Some(RowKey { id: row.id, created_at: row.created_at }),
-            source: if row.source == Source::Native.as_str() { Source::Native } else { Source::Taskiq },
+            source: Source::parse(&row.source).unwrap_or(Source::Taskiq),
             task_id: row.task_id,
             task_name: row.task_name,
             number: row.attempt,

@@ -2,13 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, Postgres, QueryBuilder};
-use taskscope_wire::{AttemptSummary, Execution, HistoryPage, HistoryQuery, Json, StallReason, TaskStatus};
+use taskscope_wire::{AttemptSummary, Execution, HistoryPage, HistoryQuery, Json, Source, StallReason, TaskStatus};
 
 use super::{Store, StoreError, position, read};
 
 /// Columns of an [`ExecutionRow`], from the log as `e`. A later attempt was created later, which spares most partitions.
 const COLUMNS: &str = "
-    e.id, e.task_name, e.status, e.task_id, e.params::text as params, e.queued_at, e.started_at, e.completed_at, e.duration_ms,
+    e.id, e.task_name, e.status, e.source, e.task_id, e.params::text as params, e.queued_at, e.started_at, e.completed_at, e.duration_ms,
     e.error_message, e.error_traceback, e.created_at, e.updated_at, e.attempt, e.max_retries, e.queue, e.worker,
     e.labels::text as labels, e.result::text as result, e.error_type, e.error_fingerprint,
     case when e.status = 'running' then (select a.stalled from task_active a where a.id = e.id) end as stalled,
@@ -140,6 +140,7 @@ struct ExecutionRow {
     id: i64,
     task_name: String,
     status: String,
+    source: String,
     task_id: Option<String>,
     params: Option<String>,
     queued_at: Option<DateTime<Utc>>,
@@ -168,6 +169,7 @@ impl From<ExecutionRow> for Execution {
             id: row.id,
             task_name: row.task_name,
             status: status(&row.status),
+            source: Source::parse(&row.source).unwrap_or_default(),
             task_id: row.task_id,
             params: json(row.params),
             queued_at: row.queued_at,

@@ -1,0 +1,61 @@
+"""What several test files need."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from recording import TOKEN, Taskscope
+from taskscope.buffer import Buffer
+from taskscope.events import Description, Event
+from taskscope.settings import Settings
+
+
+@pytest.fixture
+def taskscope() -> Iterator[Taskscope]:
+    """A server that takes everything."""
+    server = Taskscope()
+    yield server
+    server.close()
+
+
+def settings(url: str, **changes: Any) -> Settings:  # noqa: ANN401
+    """Settings for tests: quick, otherwise as by default."""
+    values: dict[str, Any] = {
+        "url": url,
+        "token": TOKEN,
+        "buffer_events": 1000,
+        "buffer_bytes": 8 << 20,
+        "flush_interval": 0.02,
+        "batch_events": 500,
+        "batch_bytes": 512 * 1024,
+        "heartbeat_interval": 5.0,
+        "request_timeout": 2.0,
+        "shutdown_timeout": 4.0,
+    }
+    return Settings(**{**values, **changes})
+
+
+def description(task_id: str = "t1", **changes: Any) -> Description:  # noqa: ANN401
+    """What a task is."""
+    values: dict[str, Any] = {
+        "task_id": task_id,
+        "task_name": "app:task",
+        "queue": "q",
+        "worker": None,
+        "max_retries": None,
+        "labels": {},
+        "params": {"n": 1},
+        "size": 100,
+    }
+    return Description(**{**values, **changes})
+
+
+def queued(task_id: str = "t1", **changes: Any) -> Event:  # noqa: ANN401
+    """An event as a hook makes it."""
+    return Event("task_queued", 1_764_000_000_000_000_000, description(task_id, **changes))
+
+
+def buffer(events: int = 1000, size: int = 1 << 20) -> Buffer:
+    """A buffer for tests."""
+    return Buffer(events, size, 500)

@@ -1,0 +1,81 @@
+use chrono::{DateTime, TimeDelta, Utc};
+use taskscope_workload::messages::{self, MessageError, MessageQuery, NewMessage};
+
+use crate::support::Setting;
+
+fn message(author: &str, content: &str, sent_at: DateTime<Utc>, external_id: Option<&str>) -> NewMessage {
+    NewMessage {
+        author: author.to_owned(),
+        content: content.to_owned(),
+        sent_at,
+        channel: Some("team".to_owned()),
+        external_id: external_id.map(str::to_owned),
+    }
+}
+
+#[tokio::test]
+async fn the_same_external_id_is_one_message() {
+    let setting = Setting::new().await;
+    let now = Utc::now();
+    let batch =
+        [message("Ira", "one", now, Some("x:1")), message("Ira", "two", now, None), message("Ira", "again", now, Some("x:1"))];
+    let inserted = messages::insert(&setting.pool, &batch).await.unwrap();
+    assert_eq!(inserted.iter().map(|message| message.created).collect::<Vec<_>>(), [true, true, false]);
+    assert_eq!(inserted[0].id, inserted[2].id);
+    let again = messages::insert(&setting.pool, &batch[..1]).await.unwrap();
+    assert_eq!((again[0].id, again[0].created), (inserted[0].id, false));
+    assert_eq!(messages::list(&setting.pool, &MessageQuery::default()).await.unwrap().total_count, 2);
+}
+
+#[tokio::test]
+async fn bad_messages_are_refused_whole_with_the_field() {
+    let setting = Setting::new().await;
+    let now = Utc::now();
+    let long = "x".repeat(NewMessage::LONGEST_CONTENT + 1);
+    for (bad, field) in [
+        (message("", "text", now, None), "author"),
+        (message("Ira", &long, now, None), "content"),
+        (message("Ira", "a\0b", now, None), "content"),
+    ] {
+        let error = messages::insert(&setting.pool, &[message("Ira", "good", now, None), bad]).await.unwrap_err();
+        assert!(
+            matches!(&error, MessageError::Invalid(sentence) if sentence.starts_with(&format!("messages[1].{field} "))),
+            "{error}"
+        );
+    }
+    assert_eq!(setting.number("select count(*) from messages").await, 0);
+}
+
+#[tokio::test]
+async fn messages_are_found_by_time_and_text() {
+    let setting = Setting::new().await;
+    let start = Utc::now() - TimeDelta::hours(200);
+    let batch: Vec<_> =
+        (0..120).map(|n| message("Ira", &format!("number {n} at 100%"), start + TimeDelta::hours(n), None)).collect();
+    messages::insert(&setting.pool, &batch).await.unwrap();
+    let list = async |query: MessageQuery| messages::list(&setting.pool, &query).await;
+    let page = list(MessageQuery { page: 3, ..MessageQuery::default() }).await.unwrap();
+    assert_eq!((page.total_count, page.total_pages, page.items.len()), (120, 3, 20));
+    assert_eq!(page.items[19].content, "number 0 at 100%");
+    let window = MessageQuery {
+        start_date: Some(start + TimeDelta::hours(10)),
+        end_date: Some(start + TimeDelta::hours(12)),
+        ..MessageQuery::default()
+    };
+    assert_eq!(
+        list(window).await.unwrap().items.iter().map(|message| &*message.content).collect::<Vec<_>>(),
+        ["number 11 at 100%", "number 10 at 100%"]
+    );
+    let search = |text: &str| MessageQuery { q: Some(text.to_owned()), ..MessageQuery::default() };
+    for (text, count) in [("NUMBER 77", 1), ("ira", 120), ("100%", 120), ("1_0%", 0), ("nobody", 0)] {
+        assert_eq!(list(search(text)).await.unwrap().total_count, count, "{text}");
+    }
+    let elsewhere = MessageQuery { channel: Some("other".to_owned()), ..MessageQuery::default() };
+    assert_eq!((list(elsewhere).await.unwrap().total_pages), 0);
+    for (query, sentence) in [
+        (MessageQuery { page: 0, ..MessageQuery::default() }, "page must be 1 or more, not 0"),
+        (MessageQuery { page_size: 51, ..MessageQuery::default() }, "page_size must be 1 to 50, not 51"),
+    ] {
+        assert_eq!(list(query).await.unwrap_err().to_string(), sentence);
+    }
+}

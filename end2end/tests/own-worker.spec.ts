@@ -1,0 +1,75 @@
+import { Taskscope } from '../support/taskscope.ts';
+import { count, expect, open, test } from '../support/test.ts';
+
+let working: Taskscope;
+
+test.beforeAll(async () => {
+  // What `make run` starts: server, worker and sample messages.
+  working = await Taskscope.fresh('own-worker', true);
+});
+
+test.afterAll(async () => {
+  await working.remove();
+});
+
+const LIVELY = [
+  'ingest_telegram_messages_task',
+  'save_telegram_message',
+  'score_message_task',
+  'score_unscored_messages_task',
+  'scheduled_notification_alert_task',
+  'scheduled_daily_digest_task',
+  'cleanup_old_task_logs',
+];
+
+test('within a minute real executions of seven task types have passed through all their states', async ({ page }) => {
+  test.setTimeout(90_000);
+  await open(page, `${working.url}/monitoring`);
+  for (const name of LIVELY) await expect(count(page, name, 'success'), name).not.toHaveAttribute('data-value', '0', { timeout: 60_000 });
+  const { items } = await working.history({ status: 'success' });
+  for (const execution of items as unknown as Record<string, string>[]) {
+    expect(execution.queued_at && execution.started_at && execution.completed_at, execution.task_name).toBeTruthy();
+  }
+});
+
+test.describe('a task is run from the dashboard', () => {
+  // Chromium notes every answer whose status is no success.
+  test.use({ allowedErrors: [/the server responded with a status of 400/] });
+
+  test('with a form from its schema, and again with other params', async ({ page }) => {
+    await open(page, `${working.url}/monitoring/tasks`);
+    await expect(page.getByTestId('task-type')).toHaveCount(15);
+    await expect(page.locator('[data-task-name="execute_analysis_run"]').getByText("can't")).toBeVisible();
+    await page.getByRole('link', { name: 'Run score_message_task…' }).click();
+    const dialog = page.getByTestId('run-dialog');
+    await expect(dialog).toBeVisible();
+    const id = dialog.getByLabel('message_id');
+    await id.fill('999999999');
+    await id.press('Enter');
+    await expect(dialog.getByTestId('task-sent')).toBeVisible();
+    await dialog.getByRole('link', { name: 'See its execution' }).click();
+    await expect(page.getByTestId('history-row').first()).toHaveAttribute('data-status', 'failed', { timeout: 30_000 });
+    await page.getByTestId('history-row').first().getByRole('link').click();
+    await expect(page.getByTestId('execution-detail')).toContainText('999999999');
+
+    await page.getByRole('link', { name: 'Run again…' }).click();
+    await expect(id).toHaveValue('999999999');
+    await page.keyboard.press('Escape');
+    await expect(dialog).toBeHidden();
+    await page.goBack();
+    await id.fill('0');
+    await id.evaluate((input: HTMLInputElement) => input.removeAttribute('min'));
+    await id.press('Enter');
+    await expect(dialog.getByTestId('task-error')).toContainText('message_id');
+    await id.fill(await working.sql('select min(id) from messages'));
+    await id.press('Enter');
+    await dialog.getByRole('link', { name: 'See its execution' }).click();
+    await expect(page.getByTestId('history-row').first()).toHaveAttribute('data-status', 'success', { timeout: 30_000 });
+  });
+});
+
+test('its worker is on the Workers page, with its queues', async ({ page }) => {
+  await open(page, `${working.url}/monitoring/workers`);
+  await expect(page.getByTestId('worker')).toHaveAttribute('data-health', 'alive');
+  for (const queue of ['messages', 'ingest', 'scheduled']) await expect(page.locator(`[data-queue="${queue}"]`)).toBeVisible();
+});

@@ -1,0 +1,41 @@
+use leptos::prelude::*;
+use taskscope_wire::TaskType;
+
+use super::{format, url};
+
+/// The task types of Taskscope's own worker, each with a way to run it.
+#[component]
+pub fn TaskTypes(
+    /// The task types.
+    types: Vec<TaskType>,
+) -> impl IntoView {
+    let row = |task: TaskType| {
+        let schedule = task.schedule.clone().map(|cron| view! { <span class="tag" title="Cron expression, UTC">{cron}</span> });
+        let tries = match task.max_attempts {
+            1 => "tried once".to_owned(),
+            most => format!("tried {most} times"),
+        };
+        let run = match task.unavailable.clone() {
+            Some(reason) => view! { <p class="task-type-unavailable">{reason}</p> }.into_any(),
+            None => {
+                let label = format!("Run {}…", task.name);
+                view! { <a class="button button-small" href=url::run(&task.name) data-noscroll="" aria-label=label>"Run…"</a> }
+                    .into_any()
+            }
+        };
+        view! {
+            <li class="task-type" data-testid="task-type" data-task-name=task.name.clone()>
+                <div class="task-type-main">
+                    <h2><a href=url::history_of(&task.name, None)>{task.name.clone()}</a></h2>
+                    <p>{task.description}</p>
+                    <p class="task-type-facts">
+                        {format!("queue {}, {tries}, at most {} each", task.queue, format::duration(task.time_limit_ms as f64))}
+                        {schedule}
+                    </p>
+                </div>
+                {run}
+            </li>
+        }
+    };
+    view! { <ul class="task-types panel">{types.into_iter().map(row).collect_view()}</ul> }
+}

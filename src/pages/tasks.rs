@@ -1,0 +1,182 @@
+use leptos::{html, prelude::*, task::spawn_local};
+use leptos_meta::Title;
+use leptos_router::{
+    LazyRoute, NavigateOptions,
+    hooks::{use_navigate, use_url},
+    lazy_route,
+};
+use taskscope_wire::{Json, TaskType, Triggered};
+
+use super::{
+    Problem, TITLE,
+    load::{draw_once, follow},
+};
+use crate::{
+    components::{RowSkeletons, TaskForm, TaskTypes, url},
+    error::AppError,
+    live::use_live,
+    server_fns::{get_execution, get_task_types, trigger_task},
+};
+
+type Loaded<T> = Resource<Result<T, AppError>>;
+
+/// The task types of Taskscope's own worker, and the dialog that runs one: opened and closed by the address.
+pub struct TasksPage {
+    types: Loaded<Vec<TaskType>>,
+    /// The task type to run.
+    run: Memo<Option<String>>,
+    /// The params to begin with: those of an execution, where the address names one.
+    params: Loaded<Option<Json>>,
+}
+
+#[lazy_route]
+impl LazyRoute for TasksPage {
+    fn data() -> Self {
+        let address = use_url();
+        let param = move |name: &'static str| Memo::new(move |_| address.with(|address| url::param(address.search(), name)));
+        let from = param(url::FROM);
+        Self {
+            types: Resource::new(|| (), |()| get_task_types()),
+            run: param(url::RUN),
+            params: Resource::new(move || from.get(), params_of),
+        }
+    }
+
+    fn view(this: Self) -> AnyView {
+        view! { <TasksView data=this/> }.into_any()
+    }
+}
+
+async fn params_of(execution: Option<String>) -> Result<Option<Json>, AppError> {
+    let Some(name) = execution else { return Ok(None) };
+    let id = name.parse().map_err(|_| AppError::NotFound(format!("execution {name}")))?;
+    Ok(get_execution(id).await?.params)
+}
+
+#[component]
+fn TasksView(data: TasksPage) -> impl IntoView {
+    let TasksPage { types, run, params } = data;
+    use_live().connect();
+    let shown = RwSignal::new(None::<Result<Vec<TaskType>, AppError>>);
+    let loaded = follow(types, move |loaded| shown.set(Some(loaded)));
+    let begin = RwSignal::new(None::<Result<Option<Json>, AppError>>);
+    let prepared = follow(params, move |loaded| begin.set(Some(loaded)));
+    let reload = Callback::new(move |()| {
+        types.refetch();
+        params.refetch();
+    });
+    view! {
+        <Title text=format!("Tasks · {TITLE}")/>
+        <div class="page tasks-page">
+            <div class="page-head">
+                <h1>"Tasks"</h1>
+            </div>
+            <p class="tasks-intro">"What Taskscope's own worker runs."</p>
+            <Transition fallback=RowSkeletons>
+                {draw_once(async move {
+                    loaded.await;
+                    prepared.await;
+                    move || match (shown.get(), begin.get()) {
+                        (Some(Err(error)), _) | (_, Some(Err(error))) => {
+                            view! { <Problem error retry=reload clear=(url::TASKS, "Show all tasks")/> }.into_any()
+                        }
+                        (Some(Ok(types)), Some(Ok(params))) => {
+                            let chosen = {
+                                let types = types.clone();
+                                Memo::new(move |_| run.get().and_then(|name| types.iter().find(|task| task.name == name).cloned()))
+                            };
+                            view! {
+                                <TaskTypes types/>
+                                <RunDialog chosen params/>
+                            }
+                            .into_any()
+                        }
+                        _ => ().into_any(),
+                    }
+                })}
+            </Transition>
+        </div>
+    }
+}
+
+#[component]
+fn RunDialog(chosen: Memo<Option<TaskType>>, params: Option<Json>) -> impl IntoView {
+    let dialog = NodeRef::<html::Dialog>::new();
+    let navigate = use_navigate();
+    let close = Callback::new(move |()| {
+        navigate(url::TASKS, NavigateOptions { scroll: false, ..NavigateOptions::default() });
+    });
+    let error = RwSignal::new(None::<String>);
+    let busy = RwSignal::new(false);
+    let done = RwSignal::new(None::<Triggered>);
+    // A dialog is modal only where the browser's own method opened it.
+    Effect::new(move |_| {
+        let open = chosen.with(Option::is_some);
+        if let Some(dialog) = dialog.get() {
+            error.set(None);
+            done.set(None);
+            match open {
+                true if !dialog.open() => drop(dialog.show_modal()),
+                false if dialog.open() => dialog.close(),
+                _ => {}
+            }
+        }
+    });
+    let submit = Callback::new(move |params: Result<Json, String>| {
+        let Some(task) = chosen.get_untracked().filter(|_| !busy.get_untracked()) else { return };
+        match params {
+            Err(wrong) => error.set(Some(wrong)),
+            Ok(params) => {
+                busy.set(true);
+                error.set(None);
+                spawn_local(async move {
+                    match trigger_task(task.name, params).await {
+                        Ok(triggered) => done.set(Some(triggered)),
+                        Err(refused) => error.set(Some(refused.to_string())),
+                    }
+                    busy.set(false);
+                });
+            }
+        }
+    });
+    view! {
+        <dialog
+            class="dialog"
+            data-testid="run-dialog"
+            aria-labelledby="run-title"
+            node_ref=dialog
+            on:close=move |_| {
+                if chosen.with_untracked(Option::is_some) {
+                    close.run(());
+                }
+            }
+        >
+            {move || {
+                let params = params.clone();
+                chosen.get().map(|task| {
+                    let (name, description) = (task.name.clone(), task.description.clone());
+                    view! {
+                        <h2 id="run-title">{format!("Run {name}")}</h2>
+                        <p class="dialog-text">{description}</p>
+                        {move || match done.get() {
+                            Some(triggered) => view! { <Sent triggered close/> }.into_any(),
+                            None => view! { <TaskForm task=task.clone() params=params.clone() error busy submit close/> }.into_any(),
+                        }}
+                    }
+                })
+            }}
+        </dialog>
+    }
+}
+
+/// Says that the task waits in its queue, and where to see what becomes of it.
+#[component]
+fn Sent(triggered: Triggered, close: Callback<()>) -> impl IntoView {
+    view! {
+        <p role="status" data-testid="task-sent">{format!("It waits in the queue {}.", triggered.queue)}</p>
+        <div class="task-form-buttons">
+            <button type="button" class="button" on:click=move |_| close.run(())>"Close"</button>
+            <a class="button button-primary" href=url::history_of_id(&triggered.task_id)>"See its execution"</a>
+        </div>
+    }
+}

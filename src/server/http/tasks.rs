@@ -1,0 +1,56 @@
+//! The task types of the own worker: what there is, and running one.
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Path, State, rejection::BytesRejection},
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+};
+use taskscope_wire::{ErrorBody, TaskType, TriggerRequest, Triggered, clean};
+
+use super::{
+    error::ApiError,
+    ingest::{content_type, refused_body},
+};
+use crate::server::workload::Workload;
+
+/// The task types that Taskscope's own worker runs, with what they take.
+#[utoipa::path(get, path = "/api/v1/tasks", tag = "tasks", responses((status = 200, body = Vec<TaskType>)))]
+pub(super) async fn list(State(workload): State<Workload>) -> Json<Vec<TaskType>> {
+    Json(workload.task_types().to_vec())
+}
+
+/// Run a task: it is put into its queue, and its executions have the answer's `task_id`.
+#[utoipa::path(
+    post, path = "/api/v1/tasks/{name}", tag = "tasks",
+    params(("name" = String, Path, description = "The task type")),
+    request_body(content = TriggerRequest, description = "Without a body the task is called without params"),
+    responses(
+        (status = 202, description = "It waits in its queue", body = Triggered),
+        (status = 400, description = "A param is wrong, or the task type can't run in this version", body = ErrorBody),
+        (status = 404, description = "There is no such task type", body = ErrorBody),
+        (status = 413, description = "The body is too large", body = ErrorBody),
+        (status = 415, description = "The body is of another type", body = ErrorBody),
+        (status = 503, description = "The database is not reachable: come again after Retry-After", body = ErrorBody),
+    ),
+)]
+pub(super) async fn trigger(
+    State(workload): State<Workload>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, ApiError> {
+    let body = body.map_err(refused_body)?;
+    let request = if body.iter().all(u8::is_ascii_whitespace) {
+        TriggerRequest::default()
+    } else {
+        if content_type(&headers) != "application/json" {
+            return Err(ApiError::UnsupportedType("application/json"));
+        }
+        serde_json::from_str(&clean(&body))
+            .map_err(|error| ApiError::Invalid(format!("the body must be a JSON object with params: {error}")))?
+    };
+    let triggered: Triggered = workload.trigger(&name, request.params).await?;
+    Ok((StatusCode::ACCEPTED, Json(triggered)).into_response())
+}

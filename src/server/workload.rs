@@ -1,0 +1,102 @@
+//! The product's own task types, as the rest of the server sees them: what there is to run, and the way into the queue.
+
+use std::sync::Arc;
+
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use taskscope_client::Reporter;
+use taskscope_wire::{Json, TaskType, Triggered};
+use taskscope_workload::{Queue, TriggerError, WorkloadConfig};
+use tokio::sync::OnceCell;
+
+use super::{config::Config, store::StoreError};
+use crate::error::AppError;
+
+/// Connections that requests may use.
+const CONNECTIONS: u32 = 4;
+
+/// The way to the queue. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Workload(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    queue: Queue,
+    pool: PgPool,
+    config: WorkloadConfig,
+    types: Vec<TaskType>,
+    set_up: OnceCell<()>,
+    reporter: Reporter,
+}
+
+impl Workload {
+    /// Prepares the way; the queue's tables are made when they are first needed. `reporter` tells the monitor of what is queued.
+    pub(super) fn new(options: PgConnectOptions, reporter: Reporter, config: &Config) -> Self {
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(std::time::Duration::from_secs(2))
+            .connect_lazy_with(options.application_name("taskscope-queue"));
+        Self(Arc::new(Shared {
+            queue: Queue::new(pool.clone(), Some(reporter.clone())),
+            pool,
+            types: taskscope_workload::task_types(&config.workload),
+            config: config.workload.clone(),
+            set_up: OnceCell::new(),
+            reporter,
+        }))
+    }
+
+    /// All task types, those that can't run yet among them.
+    #[must_use]
+    pub fn task_types(&self) -> &[TaskType] {
+        &self.0.types
+    }
+
+    /// Puts a task into its queue.
+    ///
+    /// # Errors
+    /// There is no such task type, it can't run, a param is wrong, or the database doesn't answer.
+    pub async fn trigger(&self, name: &str, params: Option<Json>) -> Result<Triggered, TriggerError> {
+        self.queue().await?.trigger(name, params).await
+    }
+
+    /// The queue, with its tables.
+    ///
+    /// # Errors
+    /// The tables can't be made.
+    pub async fn queue(&self) -> Result<&Queue, TriggerError> {
+        let set_up = self.0.set_up.get_or_try_init(|| self.0.queue.setup()).await;
+        set_up.map_err(|error| TriggerError::Unavailable(format!("{error:#}")))?;
+        Ok(&self.0.queue)
+    }
+
+    /// Connections to the workload's own tables.
+    #[must_use]
+    pub fn pool(&self) -> &PgPool {
+        &self.0.pool
+    }
+
+    /// The settings of the task types.
+    #[must_use]
+    pub fn config(&self) -> &WorkloadConfig {
+        &self.0.config
+    }
+
+    /// Tells what is left to tell.
+    pub(super) async fn stop(&self, limit: std::time::Duration) {
+        self.0.reporter.shutdown(limit).await;
+        let _ = tokio::time::timeout(limit, self.0.pool.close()).await;
+    }
+}
+
+impl From<TriggerError> for AppError {
+    fn from(error: TriggerError) -> Self {
+        match error {
+            TriggerError::UnknownTask { name, .. } => Self::NotFound(format!("task type {name}")).with_status(),
+            TriggerError::Database(cause) => StoreError::from(cause).into(),
+            other => Self::Refused(other.to_string()).with_status(),
+        }
+    }
+}
