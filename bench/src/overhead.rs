@@ -101,26 +101,35 @@ async fn time_of_service<S: Service<u32, Response = u32>>(mut service: S) -> f64
     begun.elapsed().as_secs_f64() * 1e6 / f64::from(TASKS)
 }
 
-/// What `clients/python/bench/overhead.py` prints: microseconds added to a task, by middleware and server.
+/// What `clients/python/bench/overhead.py` prints, by server and middleware.
 #[derive(Deserialize)]
 struct PythonFigures {
-    added_us: BTreeMap<String, BTreeMap<String, f64>>,
+    servers: BTreeMap<String, BTreeMap<String, Added>>,
+}
+
+/// Microseconds added to a task.
+#[derive(Deserialize)]
+struct Added {
+    #[serde(default)]
+    added_wall_us: f64,
 }
 
 async fn python(base: &str) -> anyhow::Result<Vec<Figure>> {
-    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../clients/python/bench/overhead.py");
-    let output = Command::new("python3").arg(script).args(["--url", base]).output().await?;
+    let client = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../clients/python");
+    let mut command = Command::new("python3");
+    command.arg(client.join("bench/overhead.py")).args(["--url", base]).env("PYTHONPATH", client.join("src"));
+    let output = command.output().await?;
     anyhow::ensure!(output.status.success(), "the Python part failed: {}", String::from_utf8_lossy(&output.stderr));
     let figures: PythonFigures = serde_json::from_slice(&output.stdout).context("the Python part printed no figures")?;
-    let ours = figures.added_us.get("TaskscopeMiddleware").context("no figures of TaskscopeMiddleware")?;
     let mut rows = Vec::new();
-    for (server, own) in ours {
-        rows.push(Figure::new(format!("added to a task by TaskscopeMiddleware, server {server}"), format!("{own:.1} µs")));
-        for (name, times) in figures.added_us.iter().filter(|(name, _)| *name != "TaskscopeMiddleware") {
-            if let Some(other) = times.get(server) {
-                let row = Figure::new(format!("added to a task by {name}, server {server}"), format!("{other:.1} µs"));
-                rows.push(row.against(format!("ours {own:.1} µs"), other / own));
-            }
+    for (server, mut middlewares) in figures.servers {
+        let own = middlewares.remove("taskscope").context("no figures of our own middleware")?.added_wall_us;
+        middlewares.remove("none");
+        rows.push(Figure::new(format!("added to a task by TaskscopeMiddleware, server {server}"), format!("{own:.0} µs")));
+        for (name, Added { added_wall_us }) in middlewares {
+            let row =
+                Figure::new(format!("added to a task by {name}'s middleware, server {server}"), format!("{added_wall_us:.0} µs"));
+            rows.push(row.against(format!("ours {own:.0} µs"), added_wall_us / own));
         }
     }
     Ok(rows)

@@ -19,13 +19,15 @@ export class TaskIq {
     directory: string,
     private readonly natsPort: number,
     taskscopeUrl: string,
-    middleware: 'admin' | 'dashboard' = 'admin',
+    middleware: 'admin' | 'dashboard' | 'taskscope' = 'admin',
   ) {
     this.env = {
       NATS_URL: `nats://${HOST}:${natsPort}`,
       TASKSCOPE_URL: taskscopeUrl,
       TASKSCOPE_MIDDLEWARE: middleware,
       PYTHONUNBUFFERED: '1',
+      // Our own middleware is used as it stands in this repository.
+      PYTHONPATH: resolve(ROOT, 'clients/python/src'),
     };
     const store = resolve(directory, `${name}-jetstream`);
     const nats = ['nats-server', '--addr', HOST, '--port', String(natsPort), '--jetstream', '--store_dir', store] as const;
@@ -55,6 +57,11 @@ export class TaskIq {
     const args = ['-m', 'app.produce', '--once', name, '--kwargs', JSON.stringify(kwargs)];
     const { stdout } = await run('python', args, { cwd: EXAMPLE, env: { ...process.env, ...this.env } });
     return stdout.trim();
+  }
+
+  /** Ends the worker's processes without giving them a chance. */
+  kill(): void {
+    this.worker.signal('SIGKILL');
   }
 
   /** Freezes the worker while something is done: what is sent meanwhile stays queued. */

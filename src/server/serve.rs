@@ -169,7 +169,7 @@ async fn run(store: Store, recorder: Recorder, hub: Hub, retention_days: u32, st
     let mut tasks = JoinSet::new();
     tasks.spawn(follow(store.clone(), recorder.clone(), hub.clone()));
     tasks.spawn(recorder.clone().run());
-    tasks.spawn(watchdog::run(store.clone(), hub.clone(), stall_floor));
+    tasks.spawn(watchdog::run(store.clone(), recorder.clone(), hub.clone(), stall_floor));
     tasks.spawn(take_pulse(store.clone(), recorder, hub));
     tasks.spawn(keep_house(store, retention_days));
     match tasks.join_next().await {

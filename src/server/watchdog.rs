@@ -1,7 +1,7 @@
 //! Tells which running executions stall: those whose worker is gone, and those that take longer than their kind ever does.
 //!
 //! **Promises.** A mark is set and taken away in the order of the live stream, so that counts and pages agree with it, and only once however
-//! many servers look. A server that was away, or whose database was, doesn't take its own silence for that of workers.
+//! many servers look. One whose task another attempt has taken over is ended. A server that was away, or whose database was, doesn't take its own silence for that of workers.
 
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use taskscope_wire::LiveMessage;
 
 use super::{
     hub::Hub,
+    recorder::Recorder,
     store::{StallRules, Store, StoreError},
 };
 
@@ -21,7 +22,7 @@ const STOOD_STILL: Duration = Duration::from_secs(3);
 const LEARN: Duration = Duration::from_secs(15);
 
 /// Looks for ever. Nothing that runs shorter than `floor` counts as overdue.
-pub(super) async fn run(store: Store, hub: Hub, floor: Duration) {
+pub(super) async fn run(store: Store, recorder: Recorder, hub: Hub, floor: Duration) {
     let floor_ms = floor.as_secs_f64() * 1000.0;
     let mut rules = StallRules { listening_since: Utc::now(), floor_ms, usual: Vec::new() };
     let mut learned: Option<Instant> = None;
@@ -39,6 +40,9 @@ pub(super) async fn run(store: Store, hub: Hub, floor: Duration) {
                 tracing::debug!(%error, "stalled executions could not be looked for");
                 rules.listening_since = Utc::now();
             }
+        }
+        if let Err(error) = recorder.end_replaced().await {
+            tracing::debug!(%error, "replaced executions could not be ended");
         }
         tokio::time::sleep(LOOK).await;
     }

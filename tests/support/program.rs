@@ -17,6 +17,9 @@ pub struct Program {
     port: u16,
 }
 
+/// The process was killed, and can be started again.
+pub struct Killed;
+
 impl Program {
     pub async fn start(directory: &Path) -> Self {
         let port = free_port();
@@ -44,8 +47,19 @@ impl Program {
 
     /// Ends the process without giving it a chance, and starts it again.
     pub async fn kill_and_restart(&mut self) {
+        let killed = self.kill();
+        self.restart(killed).await;
+    }
+
+    /// Ends the process without giving it a chance.
+    pub fn kill(&mut self) -> Killed {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        Killed
+    }
+
+    /// Starts it again.
+    pub async fn restart(&mut self, _: Killed) {
         self.child = spawn(command(&self.directory, self.port));
         self.ready().await;
     }

@@ -1,5 +1,8 @@
 //! Heartbeats, the Workers page's data, and executions that stall.
 
+mod client;
+mod own;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
@@ -128,6 +131,36 @@ async fn what_runs_longer_than_its_kind_ever_did_is_overdue() {
     start(&server, "slow", "w", now - TimeDelta::seconds(30)).await;
     server.until("it is overdue", async || stalled(&server).await == "overdue").await;
     assert_eq!(server.history("stalled=true").await["total_count"], 1, "a task type without history has no usual time");
+}
+
+/// A broker that delivers a task again after its worker died: the first run is over, unless the worker itself tells how it ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_another_attempt_replaced_is_ended() {
+    let server = TestServer::start().await;
+    let now = Utc::now();
+    for (task, worker, numbering) in [("n", "a", "attempt"), ("q", "a", "taskiq")] {
+        let start = |attempt: i32, at: DateTime<Utc>, worker: &str| {
+            event("task_started", task, at, json!({"worker": worker, "numbering": numbering, "attempt": attempt}))
+        };
+        send(&server, &beat(worker, json!({}))).await;
+        server.report(&json!([start(1, now, worker), start(2, now + TimeDelta::seconds(5), "other")])).await;
+    }
+    server.until("both first runs are over", async || server.history("status=failed").await["total_count"] == 2).await;
+    let failed = server.history("status=failed").await;
+    for row in failed["items"].as_array().unwrap() {
+        assert_eq!((&row["attempt"], &row["error_type"]), (&json!(1), &json!("taskscope.WorkerGone")), "{row}");
+        assert_eq!(row["error_message"], "The worker was gone, and attempt 2 took over.");
+    }
+    assert_eq!(server.history("status=running").await["total_count"], 2);
+    // It was only cut off.
+    for (task, numbering) in [("n", "attempt"), ("q", "taskiq")] {
+        let end = json!({"worker": "a", "numbering": numbering, "attempt": 1, "started_at": now.to_rfc3339()});
+        server.report(&json!([event("task_completed", task, now + TimeDelta::seconds(60), end)])).await;
+    }
+    server.until("what it says counts", async || server.history("status=success").await["total_count"] == 2).await;
+    let ended = server.history("status=success").await;
+    assert!(ended["items"].as_array().unwrap().iter().all(|row| row["attempt"] == 1 && row["duration_ms"] == 60_000), "{ended}");
+    assert_eq!(server.history("status=failed").await["total_count"], 0);
 }
 
 /// A server that was away didn't hear heartbeats: that is its own silence.

@@ -1,8 +1,9 @@
 """What reporting costs a task: seconds added to each, in this process, with an InMemoryBroker.
 
-Measured are no middleware, TaskscopeMiddleware, TaskiqAdminMiddleware and DashboardMiddleware, with a server that is up (`--url`, or
-a small one in a process of its own), slow (answers after a second) and gone (nobody listens). Each round measures all of them, in an
-order that moves on from round to round; the medians of the rounds are printed as one JSON object, in microseconds a task.
+Measured are no middleware, TaskscopeMiddleware, TaskiqAdminMiddleware and DashboardMiddleware, with a server that is
+up (`--url`, or a small one in a process of its own), slow (answers after a second) and gone (nobody listens). Each
+round measures all of them, in an order that moves on from round to round; the medians of the rounds are printed as one
+JSON object, in microseconds a task.
 
     python bench/overhead.py --url http://127.0.0.1:3000 --token TOKEN
 """
@@ -134,7 +135,7 @@ async def measure(make: Make, url: str, token: str, tasks: int) -> dict[str, flo
     for number in range(tasks):
         await task.kiq(number, text="some text of a usual length", items=[1, 2, 3, 4, 5])
         if number % 50 == 49:
-            while len(broker._running_tasks) > 50:
+            while len(broker._running_tasks) > 50:  # noqa: ASYNC110
                 await asyncio.sleep(0)
     while broker._running_tasks:
         await broker.wait_all()
@@ -207,14 +208,14 @@ def rounds(urls: dict[str, str], token: str, count: int, tasks: int) -> dict[str
     for (state, name), measured in values.items():
         base = values["up", "none"]
         medians = {key: statistics.median(each[key] for each in measured) for key in measured[0]}
-        added = statistics.median(
-            mine["wall_us"] - theirs["wall_us"] for mine, theirs in zip(measured, base, strict=True)
-        )
-        cpu = statistics.median(mine["cpu_us"] - theirs["cpu_us"] for mine, theirs in zip(measured, base, strict=True))
+        added = {
+            key: statistics.median(mine[key] - theirs[key] for mine, theirs in zip(measured, base, strict=True))
+            for key in ("wall_us", "cpu_us")
+        }
         result.setdefault(state, {})[name] = {
             **{key: round(value, 3) for key, value in medians.items()},
-            "added_wall_us": round(added, 1),
-            "added_cpu_us": round(cpu, 1),
+            "added_wall_us": round(added["wall_us"], 1),
+            "added_cpu_us": round(added["cpu_us"], 1),
         }
     return result
 

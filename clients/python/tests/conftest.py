@@ -1,12 +1,14 @@
 """What several test files need."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from taskiq import InMemoryBroker
 
 from recording import TOKEN, Taskscope
-from taskscope.buffer import Buffer
+from taskscope import TaskscopeMiddleware
 from taskscope.events import Description, Event
 from taskscope.settings import Settings
 
@@ -51,11 +53,17 @@ def description(task_id: str = "t1", **changes: Any) -> Description:  # noqa: AN
     return Description(**{**values, **changes})
 
 
+async def shut_down(broker: InMemoryBroker) -> None:
+    """Waits for what runs in a broker, and shuts it down. TaskIQ 0.11's InMemoryBroker forgot its middlewares then."""
+    while broker._running_tasks:
+        await broker.wait_all()
+        await asyncio.sleep(0)
+    await broker.shutdown()
+    for middleware in broker.middlewares:
+        if isinstance(middleware, TaskscopeMiddleware):
+            await middleware.shutdown()
+
+
 def queued(task_id: str = "t1", **changes: Any) -> Event:  # noqa: ANN401
     """An event as a hook makes it."""
     return Event("task_queued", 1_764_000_000_000_000_000, description(task_id, **changes))
-
-
-def buffer(events: int = 1000, size: int = 1 << 20) -> Buffer:
-    """A buffer for tests."""
-    return Buffer(events, size, 500)

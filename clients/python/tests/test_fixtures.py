@@ -9,12 +9,14 @@ import json
 import os
 import re
 from collections.abc import Awaitable, Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 from taskiq import Context, InMemoryBroker, SimpleRetryMiddleware, TaskiqDepends
 
+from conftest import shut_down
 from recording import TOKEN, Event, Taskscope
 from taskscope import TaskscopeMiddleware
 
@@ -110,10 +112,7 @@ async def sent(server: Taskscope, case: Kick) -> list[Event]:
     register(broker)
     await broker.startup()
     await case(broker)
-    while broker._running_tasks:
-        await broker.wait_all()
-        await asyncio.sleep(0)
-    await broker.shutdown()
+    await shut_down(broker)
     assert not server.refused
     return server.events
 
@@ -148,6 +147,9 @@ def text(events: list[Event]) -> str:
     return "[\n" + ",\n".join(lines) + "\n]\n"
 
 
+@pytest.mark.skipif(
+    not version("taskiq").startswith("0.13."), reason="the order of hooks and the places in tracebacks differ"
+)
 @pytest.mark.parametrize("name", CASES)
 async def test_the_client_still_sends_it(taskscope: Taskscope, name: str) -> None:
     got = text(normalise(await sent(taskscope, CASES[name])))

@@ -58,7 +58,7 @@ class App:
     def schedule(self) -> processes.Worker:
         """Starts a scheduler."""
         environment = {**self.environment, "APP_SCHEDULER": "1"}
-        arguments = ("--update-interval", "1", "--loop-interval", "1", "--skip-first-run")
+        arguments = ("--update-interval", "1", "--skip-first-run")
         self.workers.append(
             processes.Worker(environment, self.folder / "scheduler.log", *arguments, command="scheduler")
         )
@@ -222,7 +222,7 @@ def test_cancellation_and_time_limits_end_a_run(make_app: MakeApp, taskscope: Ta
     (end,) = taskscope.wait_for_ends(cancelled)
     assert end["error_type"] == "asyncio.exceptions.CancelledError"
     (end,) = taskscope.wait_for_ends(late)
-    assert end["error_type"] == "builtins.TimeoutError"
+    assert end["error_type"].endswith("TimeoutError")
 
 
 @pytest.mark.parametrize("kind", KINDS)

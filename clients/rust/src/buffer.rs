@@ -233,6 +233,8 @@ mod tests {
     use super::*;
     use crate::{Work, event::Step};
 
+    const LONG: Duration = Duration::from_secs(60);
+
     fn buffer_with_an_event() -> Buffer {
         let buffer = Buffer::new(Load { events: 10, bytes: 10_000 });
         let at = chrono::DateTime::UNIX_EPOCH;
@@ -249,19 +251,19 @@ mod tests {
         assert_eq!(hurried.now_or_never(), Some(()));
     }
 
-    #[test]
-    fn a_flush_ends_when_all_is_settled() {
+    #[tokio::test]
+    async fn a_flush_ends_when_all_is_settled() {
         let buffer = buffer_with_an_event();
         let settle = async { buffer.settle(buffer.held()) };
-        assert_eq!(join(buffer.flushed(), settle).now_or_never(), Some((true, ())));
+        assert_eq!(tokio::time::timeout(LONG, join(buffer.flushed(), settle)).await, Ok((true, ())));
         assert_eq!(buffer.held(), Load::default());
     }
 
-    #[test]
-    fn a_flush_ends_when_nobody_sends_any_more() {
+    #[tokio::test]
+    async fn a_flush_ends_when_nobody_sends_any_more() {
         let buffer = buffer_with_an_event();
         let abandon = async { buffer.abandon() };
-        assert_eq!(join(buffer.flushed(), abandon).now_or_never(), Some((false, ())));
+        assert_eq!(tokio::time::timeout(LONG, join(buffer.flushed(), abandon)).await, Ok((false, ())));
         assert_eq!((buffer.held(), buffer.dropped()), (Load::default(), 1));
     }
 }

@@ -159,7 +159,7 @@ impl NativeEvent {
         }
         let (source, attribution) = match self.numbering {
             Numbering::Attempt => (Source::Native, Attribution::Attempt(self.attempt)),
-            Numbering::Taskiq => (Source::Taskiq, taskiq::counters(self.labels.as_ref())),
+            Numbering::Taskiq => (Source::Taskiq, taskiq::attribution(self.labels.as_ref())),
         };
         Ok(TaskEvent {
             source,

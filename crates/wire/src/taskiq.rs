@@ -81,7 +81,7 @@ pub fn decode(task_id: &str, step: Step, body: &str, now: DateTime<Utc>) -> Resu
         task_id: task_id.to_owned(),
         attribution: match step {
             Step::Executed => Attribution::Unknown,
-            Step::Queued | Step::Started => counters(labels.as_ref()),
+            Step::Queued | Step::Started => attribution(labels.as_ref()),
         },
         at,
         task_name: body.task_name,
@@ -119,7 +119,8 @@ fn finish(execution_time: Option<f64>, error: Option<Value>, return_value: Optio
 }
 
 /// Which attempt a message is, from labels that are strings in *queued* and typed in *started*.
-pub(crate) fn counters(labels: Option<&Json>) -> Attribution {
+#[must_use]
+pub fn attribution(labels: Option<&Json>) -> Attribution {
     let counter = |name| labels.and_then(|labels| count(labels, name)).unwrap_or(0);
     Attribution::Counters { retries: counter("_retries"), requeues: counter("X-Taskiq-requeue") }
 }
@@ -127,7 +128,7 @@ pub(crate) fn counters(labels: Option<&Json>) -> Attribution {
 /// The counters of [`Attribution::Counters`] of a stored execution, from its labels.
 #[must_use]
 pub fn stored_counters(labels: Option<&Json>) -> (i32, i32) {
-    match counters(labels) {
+    match attribution(labels) {
         Attribution::Counters { retries, requeues } => (retries, requeues),
         Attribution::Attempt(_) | Attribution::Unknown => (0, 0),
     }

@@ -1,12 +1,15 @@
 use std::{sync::Arc, time::Duration};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, FixedOffset, Utc};
 use serde_json::json;
 use sqlx::PgPool;
-use taskscope_wire::NativeKind::{TaskCompleted, TaskFailed, TaskQueued, TaskStarted};
+use taskscope_wire::{
+    NativeEvent,
+    NativeKind::{TaskCompleted, TaskFailed, TaskQueued, TaskStarted},
+};
 use taskscope_workload::{Queue, TriggerError, messages::NewMessage};
 
-use crate::support::{Cluster, Receiver, Setting, error, result, until};
+use crate::support::{BotApi, Cluster, Receiver, Setting, error, result, until};
 
 async fn add_message(setting: &Setting, content: &str) -> i64 {
     let message = NewMessage {
@@ -17,6 +20,10 @@ async fn add_message(setting: &Setting, content: &str) -> i64 {
         external_id: None,
     };
     taskscope_workload::messages::insert(&setting.pool, &[message]).await.unwrap()[0].id
+}
+
+fn time(event: &NativeEvent) -> DateTime<FixedOffset> {
+    DateTime::parse_from_rfc3339(&event.timestamp).unwrap()
 }
 
 #[tokio::test]
@@ -86,8 +93,7 @@ async fn a_failed_task_is_tried_again_after_a_pause() {
     assert_eq!(error(&events[2]), "the webhook answered 500 Internal Server Error");
     let traceback = events[2].error_traceback.as_deref().unwrap();
     assert!(traceback.contains("src/webhook.rs:"), "{traceback}");
-    let time = |index: usize| DateTime::parse_from_rfc3339(&events[index].timestamp).unwrap();
-    assert!(time(3) - time(2) >= chrono::TimeDelta::milliseconds(1500), "the back-off is kept");
+    assert!(time(&events[3]) - time(&events[2]) >= chrono::TimeDelta::milliseconds(1500), "the back-off is kept");
     // Both attempts speak of one digest.
     assert_eq!(setting.number("select count(*) from digests").await, 1);
     assert_eq!(receiver.taken().len(), 1);
@@ -152,27 +158,42 @@ async fn a_task_whose_workers_all_died_is_given_up() {
 
 #[tokio::test]
 async fn a_stop_waits_for_running_tasks_up_to_a_limit() {
-    let (setting, receiver) = (Setting::new().await, Receiver::serve().await);
+    let setting = Setting::new().await;
+    let (receiver, api) = (Receiver::serve().await, BotApi::serve().await);
     receiver.hang(1);
-    let config = json!({"digest": receiver.config(), "stop_seconds": 6, "concurrency": 2});
+    api.be_silent(true);
+    let config = json!({"digest": receiver.config(), "telegram": api.config(), "stop_seconds": 6, "concurrency": 1});
+    let digest = setting.trigger("scheduled_daily_digest_task", json!({})).await.task_id;
+    for _ in 0..5 {
+        setting.trigger("score_unscored_messages_task", json!({})).await;
+    }
     let worker = setting.worker(config.clone());
-    let hanging = setting.trigger("scheduled_daily_digest_task", json!({})).await.task_id;
-    until("the task waits for the receiver", async || receiver.requests() == 1).await;
-    let quick = setting.trigger("score_unscored_messages_task", json!({})).await.task_id;
-    until("the quick task runs", async || setting.events.story(&quick).contains(&(1, TaskStarted))).await;
-    worker.stop().await;
-    setting.all_told().await;
-    // Longer than a worker may be silent, and yet nobody took its task.
-    assert_eq!(setting.events.story(&quick), [(1, TaskQueued), (1, TaskStarted), (1, TaskCompleted)]);
-    let ended = setting.events.of(&hanging);
-    assert_eq!(error(ended.last().unwrap()), "cancelled: the worker stopped before the task was done");
-    let states: Vec<(String, i32)> =
-        sqlx::query_as("select status, attempts from apalis.jobs order by id").fetch_all(&setting.pool).await.unwrap();
-    assert_eq!(states, [("Failed".to_owned(), 1), ("Done".to_owned(), 1)]);
-    let worker = setting.worker(config);
-    let end = setting.end_of(&hanging).await;
-    assert_eq!((end.attempt, result(&end)["posted"].as_bool()), (2, Some(true)));
-    worker.stop().await;
+    let ingest = setting.trigger("ingest_telegram_messages_task", json!({"wait_seconds": 50})).await.task_id;
+    until("both wait for an answer", async || receiver.requests() == 1 && api.questions().len() == 1).await;
+
+    // Another worker would take the tasks of a silent one; this one is silent neither while it is full nor while it stops.
+    let other = setting.worker(config);
+    until("a full worker is still alive", async || {
+        let alive = "select bool_and(w.last_seen > j.lock_at + interval '5 s') from apalis.jobs j join apalis.workers w on w.id = j.lock_by";
+        sqlx::query_scalar(alive).fetch_one(&setting.pool).await.unwrap()
+    })
+    .await;
+    worker
+        .stop_while(|| {
+            receiver.let_go();
+            api.be_silent(false);
+        })
+        .await;
+    assert_eq!(result(&setting.end_of(&digest).await)["posted"], true);
+    assert_eq!(setting.events.story(&digest), [(1, TaskQueued), (1, TaskStarted), (1, TaskCompleted)]);
+
+    assert_eq!(result(&setting.end_of(&ingest).await)["done"], 0);
+    let events = setting.events.of(&ingest);
+    let story = [(1, TaskQueued), (1, TaskStarted), (1, TaskFailed), (2, TaskStarted), (2, TaskCompleted)];
+    assert_eq!(setting.events.story(&ingest), story);
+    assert_eq!(error(&events[2]), "cancelled: the worker stopped before the task was done");
+    assert!(time(&events[3]) >= time(&events[2]), "it was taken while it ran");
+    other.stop().await;
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-"""The broker: tasks travel through NATS JetStream, and a stock middleware reports each of them to Taskscope."""
+"""The broker: tasks travel through NATS JetStream, and a middleware reports each of them to Taskscope."""
 
 import os
 
@@ -13,14 +13,19 @@ BROKER_NAME = "taskscope-example"
 
 
 def reporting_middleware(name: str) -> TaskiqMiddleware:
-    """Either of the middlewares that report tasks over HTTP; only their url and their token are ours."""
+    """Taskscope's own middleware, or either of the stock ones that report tasks over HTTP."""
+    if name == "taskscope":
+        # Not on this application's list of packages: it comes from clients/python of the same repository.
+        from taskscope import TaskscopeMiddleware
+
+        return TaskscopeMiddleware(url=TASKSCOPE_URL, token=TASKSCOPE_TOKEN)
     if name == "admin":
         return TaskiqAdminMiddleware(url=TASKSCOPE_URL, api_token=TASKSCOPE_TOKEN, taskiq_broker_name=BROKER_NAME)
     if name == "dashboard":
         from taskiq_dashboard import DashboardMiddleware  # heavy to import, and only needed here
 
         return DashboardMiddleware(url=TASKSCOPE_URL, api_token=TASKSCOPE_TOKEN, broker_name=BROKER_NAME)
-    raise SystemExit(f"TASKSCOPE_MIDDLEWARE must be admin or dashboard, not {name!r}")
+    raise SystemExit(f"TASKSCOPE_MIDDLEWARE must be taskscope, admin or dashboard, not {name!r}")
 
 
 broker = PullBasedJetStreamBroker(

@@ -19,6 +19,9 @@ use taskscope_wire::{Attribution, EventKind, Json, Source, TaskEvent, UNKNOWN_TA
 
 use crate::server::store::{Described, End, FinishText, Memo, StoredAttempt};
 
+/// The error type of an execution that another attempt has replaced after its worker fell silent.
+pub const WORKER_GONE: &str = "taskscope.WorkerGone";
+
 /// How far apart two reporters may be when they tell the same thing.
 const TWIN: TimeDelta = TimeDelta::seconds(1);
 
@@ -351,7 +354,8 @@ fn earlier(known: Option<DateTime<Utc>>, told: DateTime<Utc>) -> Option<DateTime
     Some(known.map_or(told, |known| known.min(told)))
 }
 
-/// What makes two ends the same, and their order.
-fn end_key(end: &End) -> (DateTime<Utc>, bool, Option<&str>) {
-    (end.at, end.finish.failed, end.finish.error_message.as_deref())
+/// What makes two ends the same, and their order. What the worker itself says counts before what was concluded from its silence.
+fn end_key(end: &End) -> (bool, DateTime<Utc>, bool, Option<&str>) {
+    let concluded = end.finish.error_type.as_deref() == Some(WORKER_GONE);
+    (concluded, end.at, end.finish.failed, end.finish.error_message.as_deref())
 }

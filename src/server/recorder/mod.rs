@@ -18,17 +18,17 @@ use std::{
 };
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use taskscope_wire::{Attribution, EventKind, Source, TaskEvent};
+use taskscope_wire::{Attribution, EventKind, Finish, Source, TaskEvent, taskiq};
 use tokio::sync::Notify;
 
 use self::changes::{Changes, foreign_messages};
 pub use self::{
-    fold::fold,
+    fold::{WORKER_GONE, fold},
     spool::{Spool, SpoolError},
 };
 use super::{
     hub::Hub,
-    store::{BatchTx, Store, StoreError, StoredAttempt},
+    store::{BatchTx, Replaced, Store, StoreError, StoredAttempt},
 };
 
 /// Events that are written together. More may be, since requests aren't split.
@@ -88,6 +88,19 @@ impl Recorder {
         self.foreign.notify_one();
     }
 
+    /// Ends executions whose worker is gone and whose task another attempt has taken over.
+    ///
+    /// # Errors
+    /// The database doesn't answer, or the events can't be made durable.
+    pub async fn end_replaced(&self) -> anyhow::Result<()> {
+        let replaced = self.store.replaced_executions().await?;
+        let ends: Vec<TaskEvent> = replaced.iter().map(end_of_replaced).collect();
+        if !ends.is_empty() {
+            self.accept(&ends).await?;
+        }
+        Ok(())
+    }
+
     /// Moves events from the spool to Postgres, for ever.
     pub async fn run(self) {
         let mut writer = Writer { store: self.store, hub: self.hub, made_days: BTreeSet::new() };
@@ -118,6 +131,33 @@ impl Recorder {
                 () = tokio::time::sleep(FOREIGN_POLL) => writer.tell_foreign_changes().await,
             }
         }
+    }
+}
+
+fn end_of_replaced(replaced: &Replaced) -> TaskEvent {
+    let finish = Finish {
+        failed: true,
+        // What TaskIQ's attempts are told apart by.
+        started_at: (replaced.source == Source::Taskiq).then_some(replaced.started_at),
+        error_type: Some(WORKER_GONE.to_owned()),
+        error_message: Some(format!("The worker was gone, and attempt {} took over.", replaced.later_attempt)),
+        ..Finish::default()
+    };
+    TaskEvent {
+        source: replaced.source,
+        task_id: replaced.task_id.clone(),
+        attribution: match replaced.source {
+            Source::Taskiq => taskiq::attribution(replaced.labels.as_ref()),
+            Source::Native | Source::Sql => Attribution::Attempt(replaced.attempt),
+        },
+        at: replaced.last_seen.max(replaced.started_at),
+        task_name: Some(replaced.task_name.clone()),
+        max_retries: None,
+        queue: None,
+        worker: replaced.worker.clone(),
+        labels: replaced.labels.clone(),
+        params: None,
+        kind: EventKind::Finished(finish),
     }
 }
 

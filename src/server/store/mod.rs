@@ -24,7 +24,7 @@ pub use attempt::{Described, End, FinishText, Memo, RowKey, StoredAttempt};
 pub use batch::{BatchTx, Written};
 pub use events::StoredBatch;
 pub use foreign::{ForeignChange, ForeignRow};
-pub use workers::{StallRules, UsualTime};
+pub use workers::{Replaced, StallRules, UsualTime};
 
 /// How long a read may take. Postgres is told, and the client side gives up a little later, for a server that is frozen.
 const READ_LIMIT: Duration = Duration::from_secs(5);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use taskscope_wire::{Heartbeat, QueueState, RunningTask, StallReason, WorkerHealth, WorkerState, Workers};
+use taskscope_wire::{Heartbeat, Json, QueueState, RunningTask, Source, StallReason, WorkerHealth, WorkerState, Workers};
 
 use super::{BatchTx, Store, StoreError, position, read};
 
@@ -11,6 +11,8 @@ use super::{BatchTx, Store, StoreError, position, read};
 const MOST_WORKERS: i64 = 500;
 /// Successful executions that tell how long a task type takes: its newest.
 const SAMPLE: i64 = 10_000;
+/// Executions that are ended at once because another attempt took over.
+const MOST_REPLACED: i64 = 500;
 /// Fewer than this tell nothing about a 99th percentile.
 const SMALLEST_SAMPLE: i64 = 20;
 /// Hours after which a worker that is gone, and runs nothing, is forgotten.
@@ -23,6 +25,29 @@ pub struct UsualTime {
     pub task_name: String,
     /// 99 % of its newest successful executions took at most so many milliseconds; none where there are too few.
     pub p99_ms: Option<f64>,
+}
+
+/// An execution whose worker is gone, and whose task another attempt has taken over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replaced {
+    /// The protocol that reported it.
+    pub source: Source,
+    /// The broker's id of the task.
+    pub task_id: String,
+    /// The task type.
+    pub task_name: String,
+    /// Its attempt.
+    pub attempt: i32,
+    /// When it started.
+    pub started_at: DateTime<Utc>,
+    /// Its labels.
+    pub labels: Option<Json>,
+    /// Its worker.
+    pub worker: Option<String>,
+    /// The last heartbeat of its worker.
+    pub last_seen: DateTime<Utc>,
+    /// The attempt that took over.
+    pub later_attempt: i32,
 }
 
 /// By what a running execution is judged.
@@ -203,6 +228,42 @@ impl Store {
             &times as _,
         );
         read(async { Ok(any.fetch_one(&self.pool).await?) }).await
+    }
+
+    /// The executions whose worker is gone, and whose task another attempt has taken over.
+    ///
+    /// # Errors
+    /// Postgres doesn't answer.
+    pub async fn replaced_executions(&self) -> Result<Vec<Replaced>, StoreError> {
+        let query = sqlx::query!(
+            r#"select log.source, log.task_id as "task_id!", log.task_name, log.attempt, log.started_at as "started_at!",
+                      log.labels::text, log.worker, w.last_seen, later.attempt as "later_attempt!"
+               from task_active a
+               join workers w using (worker)
+               join task_execution_logs log on log.id = a.id and log.created_at = a.created_at
+               cross join lateral (
+                   select min(other.attempt) as attempt from task_execution_logs other
+                   where other.task_id = log.task_id and other.source = log.source and other.attempt > log.attempt
+                     and other.started_at is not null
+               ) later
+               where a.stalled = 'worker_gone' and a.status = 'running' and log.source <> 'sql' and log.task_id is not null
+                 and log.started_at is not null and later.attempt is not null
+               limit $1"#,
+            MOST_REPLACED,
+        );
+        let rows = read(async { Ok(query.fetch_all(&self.pool).await?) }).await?;
+        let replaced = rows.into_iter().map(|row| Replaced {
+            source: Source::parse(&row.source).unwrap_or_default(),
+            task_id: row.task_id,
+            task_name: row.task_name,
+            attempt: row.attempt,
+            started_at: row.started_at,
+            labels: super::executions::json(row.labels),
+            worker: row.worker,
+            last_seen: row.last_seen,
+            later_attempt: row.later_attempt,
+        });
+        Ok(replaced.collect())
     }
 
     /// Forgets workers that are gone for long and run nothing, and active executions that the log doesn't have.

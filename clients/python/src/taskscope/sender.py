@@ -77,7 +77,7 @@ class Sender:
         self._wait()
         self._write()
         now = time.monotonic()
-        if self.beat is not None and now >= self._next_beat:
+        if self.beat is not None and self._close_until is None and now >= self._next_beat:
             self._next_beat = now + self._settings.heartbeat_interval
             self._send_beat(stopping=False)
         # One batch a turn, so that a long backlog delays no heartbeat.

@@ -75,3 +75,14 @@ async fn an_event_of_the_largest_values_is_made_smaller_as_a_whole() {
     assert!(server.events()[1].params.as_ref().unwrap().as_str().ends_with("(cut: 65536 bytes in all)\""));
     assert_eq!(server.events()[0].params.as_ref().unwrap().as_str().len(), limits::JSON, "the start had room for them");
 }
+
+#[tokio::test]
+async fn a_value_larger_than_the_buffer_costs_neither_the_buffer_nor_the_event() {
+    let server = Server::start();
+    let reporter = builder(&server).buffer_bytes(300_000).start().unwrap();
+    let work = work(1).params(Json::string(&"x".repeat(1_000_000))).labels(Json::string(&"y".repeat(1_000_000)));
+    reporter.queued(&work);
+    reporter.start(work).succeed(None);
+    assert!(reporter.flush(LONG).await);
+    assert_eq!((reporter.stats().sent, reporter.stats().dropped), (3, 0));
+}

@@ -134,10 +134,15 @@ impl RunningWorker {
         Self { stop, task }
     }
 
-    /// Stops it in good order.
-    pub async fn stop(self) {
+    /// Stops it in good order, and does something meanwhile.
+    pub async fn stop_while(self, meanwhile: impl FnOnce()) {
         let _ = self.stop.send(());
+        meanwhile();
         tokio::time::timeout(PATIENCE, self.task).await.expect("the worker stops").unwrap();
+    }
+
+    pub async fn stop(self) {
+        self.stop_while(|| {}).await;
     }
 
     /// Ends it as a crash would: nothing is told to the queue.

@@ -13,7 +13,7 @@ use axum::{
 };
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Notify};
 
 pub const SECRET: &str = "the receiver's secret";
 
@@ -27,8 +27,9 @@ pub struct Receiver {
 struct Inner {
     /// Requests that are answered with 500 from now on.
     failing: AtomicU32,
-    /// Requests that are not answered from now on.
+    /// Requests that are not answered from now on, unless they are let go.
     hanging: AtomicU32,
+    let_go: Notify,
     /// Deliveries and bodies that were taken.
     taken: Mutex<Vec<(String, Value)>>,
     requests: AtomicU32,
@@ -52,6 +53,11 @@ impl Receiver {
         self.state.hanging.store(requests, Ordering::SeqCst);
     }
 
+    /// Answers the request that hangs.
+    pub fn let_go(&self) {
+        self.state.let_go.notify_waiters();
+    }
+
     pub fn taken(&self) -> Vec<(String, Value)> {
         self.state.taken.lock().unwrap().clone()
     }
@@ -70,7 +76,7 @@ async fn take(State(state): State<Arc<Inner>>, headers: HeaderMap, body: String)
     state.requests.fetch_add(1, Ordering::SeqCst);
     let less = |left: u32| left.checked_sub(1);
     if state.hanging.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok() {
-        std::future::pending::<()>().await;
+        state.let_go.notified().await;
     }
     if state.failing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok() {
         return StatusCode::INTERNAL_SERVER_ERROR;
