@@ -59,6 +59,8 @@ enum Command {
 fn main() -> ExitCode {
     let filter =
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("taskscope=info,taskscope_workload=info,warn"));
+    // Every HTTP client of the process takes it; that one was chosen already can't be.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     match run(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,

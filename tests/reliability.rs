@@ -1,5 +1,6 @@
 //! What survives: the program's death, a second program, the database's death and silence.
 
+use reqwest::Client;
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
@@ -15,7 +16,6 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use reqwest::Client;
 use serde_json::json;
 use taskscope::server::embedded_pg::EmbeddedPostgres;
 
@@ -32,7 +32,7 @@ impl Producer {
         let stop = Arc::new(AtomicBool::new(false));
         let (url, stopped) = (format!("{base}/api/v1/events"), Arc::clone(&stop));
         let task = tokio::spawn(async move {
-            let http = Client::builder().timeout(Duration::from_secs(5)).build().unwrap();
+            let http = client();
             let next = AtomicU32::new(0);
             let mut owed = Vec::new();
             while !stopped.load(Ordering::Relaxed) {

@@ -91,7 +91,7 @@ impl Server {
             let stopped = async { drop(stopped.await) };
             Ok(axum::serve(listener, router).with_graceful_shutdown(stopped).await?)
         });
-        tasks.spawn(run(store.clone(), recorder, hub, config.retention_days, config.stall_floor));
+        tasks.spawn(run(store.clone(), recorder, hub, days_kept(&config), config.stall_floor));
         Ok(Self { addr, store, database: options, routes, workload, stop, tasks, postgres, _data_dir: data_dir })
     }
 
@@ -135,6 +135,12 @@ fn own_reporter(addr: SocketAddr, config: &Config) -> anyhow::Result<Reporter> {
         reporter = reporter.token(token);
     }
     Ok(reporter.start()?)
+}
+
+/// Days that partitions are kept: two more than the retention where the worker archives what is older, so that it comes first.
+fn days_kept(config: &Config) -> u32 {
+    let archived = config.workload.retention.archive_dir.is_some();
+    config.retention_days + if archived { 2 } else { 0 }
 }
 
 async fn database(config: &Config) -> anyhow::Result<(Option<EmbeddedPostgres>, PgConnectOptions)> {

@@ -152,6 +152,8 @@ impl TestServer {
 
 /// A client that gives up in time for a test to say where it waited.
 pub fn client() -> Client {
+    // reqwest is built without one; another test may have been first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder().timeout(PATIENCE).build().unwrap()
 }
 

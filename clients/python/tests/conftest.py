@@ -10,6 +10,7 @@ from taskiq import InMemoryBroker
 from recording import TOKEN, Taskscope
 from taskscope import TaskscopeMiddleware
 from taskscope.events import Description, Event
+from taskscope.reporter import _reporters as reporters
 from taskscope.settings import Settings
 
 
@@ -19,6 +20,14 @@ def taskscope() -> Iterator[Taskscope]:
     server = Taskscope()
     yield server
     server.close()
+
+
+@pytest.fixture(autouse=True)
+def nothing_goes_on() -> Iterator[None]:
+    """No thread of one test logs into another."""
+    yield
+    for reporter in list(reporters):
+        reporter.close(0.0)
 
 
 def settings(url: str, **changes: Any) -> Settings:  # noqa: ANN401
