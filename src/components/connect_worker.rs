@@ -20,12 +20,23 @@ pub fn ConnectWorker() -> impl IntoView {
             <h2 id="connect-title">"Connect a worker"</h2>
             <p>"No task has reported yet. Add one of these to a worker, or send an event by hand; it appears here at once."</p>
             <div class="connect-ways">
+                {block("TaskIQ: TaskscopeMiddleware", taskiq_own)}
                 {block("TaskIQ: TaskiqAdminMiddleware", taskiq_admin)}
                 {block("TaskIQ: DashboardMiddleware", taskiq_dashboard)}
                 {block("Any language: one HTTP request", curl)}
             </div>
         </section>
     }
+}
+
+fn taskiq_own(origin: &str) -> String {
+    format!(
+        r#"from taskscope import TaskscopeMiddleware
+
+broker = broker.with_middlewares(
+    TaskscopeMiddleware(url="{origin}", token="any"),
+)"#
+    )
 }
 
 fn taskiq_admin(origin: &str) -> String {
@@ -70,7 +81,7 @@ mod tests {
 
     #[test]
     fn the_lines_hold_the_pages_own_address() {
-        for text in [taskiq_admin("https://x"), taskiq_dashboard("https://x"), curl("https://x")] {
+        for text in [taskiq_own("https://x"), taskiq_admin("https://x"), taskiq_dashboard("https://x"), curl("https://x")] {
             assert!(text.contains("https://x") && !text.contains("{{"), "{text}");
         }
     }
