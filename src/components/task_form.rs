@@ -46,7 +46,7 @@ pub fn fields_of(schema: &Json) -> Option<Vec<Field>> {
             .iter()
             .map(|(name, property)| Field {
                 name: name.clone(),
-                description: property.get("description").and_then(Value::as_str).map(str::to_owned),
+                description: property.get("description").and_then(Value::as_str).map(|text| text.replace('`', "")),
                 required: required.contains(&name.as_str()),
                 kind: kind_of(resolved(property, &schema)),
             })

@@ -19,8 +19,8 @@ use super::{Connection, Live, backoff};
 
 /// The server tells how it is at least every 20 seconds, so that a connection silent for so long (in milliseconds) is dead.
 const SILENCE: u32 = 45_000;
-/// How often a hidden page, which gets no animation frames, takes what came.
-const HIDDEN: Duration = Duration::from_secs(1);
+/// How often a page that gets no animation frames takes what came: it is hidden, or the browser doesn't draw it for another reason.
+const UNDRAWN: Duration = Duration::from_secs(1);
 
 /// Keeps the page connected until it is left.
 pub(super) fn run(live: Live) {
@@ -112,18 +112,18 @@ impl Inbox {
 
     fn put(&self, messages: Vec<LiveMessage>) {
         self.0.messages.borrow_mut().extend(messages);
-        let inbox = self.clone();
-        if document().hidden() {
-            if !self.0.timer.replace(true) {
-                set_timeout(
-                    move || {
-                        inbox.0.timer.set(false);
-                        inbox.flush();
-                    },
-                    HIDDEN,
-                );
-            }
-        } else if !self.0.frame.replace(true) {
+        if !self.0.timer.replace(true) {
+            let inbox = self.clone();
+            set_timeout(
+                move || {
+                    inbox.0.timer.set(false);
+                    inbox.flush();
+                },
+                UNDRAWN,
+            );
+        }
+        if !document().hidden() && !self.0.frame.replace(true) {
+            let inbox = self.clone();
             request_animation_frame(move || {
                 inbox.0.frame.set(false);
                 inbox.flush();

@@ -31,6 +31,12 @@ pub fn HistoryList(
     let List { query, rows, total, pages, .. } = list;
     let open = Callback::new(move |to: String| go.run((to, false)));
     let is_empty = Memo::new(move |_| rows.with(Vec::is_empty));
+    // Where nothing is shown, nothing can shift under the reader: what comes is shown at once.
+    Effect::new(move |_| {
+        if is_empty.get() && list.newer.with(|newer| !newer.is_empty()) && query.with_untracked(|query| query.page == 1) {
+            reload.run(());
+        }
+    });
     view! {
         <div class="history-bar">
             <p class="history-total" role="status" data-testid="history-total">

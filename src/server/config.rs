@@ -134,12 +134,15 @@ impl Config {
     }
 }
 
+/// A text among the settings.
+type Field = fn(&Settings) -> &Option<String>;
+
 /// The workload's own table, with what has a setting of its own laid over it.
 fn workload(flags_and_env: &Settings, from_file: &Settings, retention_days: u32) -> anyhow::Result<WorkloadConfig> {
-    let either = |field: fn(&Settings) -> &Option<String>| field(flags_and_env).clone().or_else(|| field(from_file).clone());
+    let either = |field: Field| field(flags_and_env).clone().or_else(|| field(from_file).clone());
     let given = |field| either(field).filter(|text| !text.is_empty());
     let mut workload = from_file.workload.clone();
-    let secrets: [(&mut Option<SecretString>, fn(&Settings) -> &Option<String>); 4] = [
+    let secrets: [(&mut Option<SecretString>, Field); 4] = [
         (&mut workload.telegram.token, |settings| &settings.telegram_token),
         (&mut workload.telegram.webhook_secret, |settings| &settings.telegram_webhook_secret),
         (&mut workload.alert.webhook_url, |settings| &settings.alert_url),

@@ -28,7 +28,7 @@ async fn ten_thousand_concurrent_executions_are_all_reported_and_all_right() {
                 async move {
                     all_run.wait().await;
                     go_on.acquire().await.unwrap().forget();
-                    if number % 10 == 0 { Err(std::io::Error::other(format!("number {number}"))) } else { Ok(()) }
+                    if number.is_multiple_of(10) { Err(std::io::Error::other(format!("number {number}"))) } else { Ok(()) }
                 }
             }));
             tokio::spawn(async move { drop(service.oneshot(number).await) })

@@ -175,7 +175,7 @@ fn checked(name: &str, params: &Value) -> Result<&'static Definition, TriggerErr
         registry::find(name).ok_or_else(|| TriggerError::UnknownTask { name: name.to_owned(), known: registry::names() })?;
     match &definition.body {
         Ok(body) => (body.check)(params).map_err(TriggerError::InvalidParams)?,
-        Err(reason) => return Err(TriggerError::Unavailable(format!("{name} can't run: {reason}."))),
+        Err(reason) => return Err(TriggerError::Unavailable(format!("{name} can't run in this version: {reason}."))),
     }
     Ok(definition)
 }

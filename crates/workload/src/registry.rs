@@ -52,8 +52,8 @@ macro_rules! body {
     };
 }
 
-const NEEDS_A_PROVIDER: &str = "it asks a language model, which this version can't yet";
-const NEEDS_KNOWLEDGE: &str = "it works on extracted knowledge, which this version doesn't make yet";
+const NEEDS_A_PROVIDER: &str = "it asks a language model";
+const NEEDS_KNOWLEDGE: &str = "it works on extracted knowledge";
 
 const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -225,7 +225,7 @@ impl Definition {
             time_limit_ms: u64::try_from(self.time_limit(config).as_millis()).unwrap_or(u64::MAX),
             schedule: self.schedule(config).map(str::to_owned),
             params_schema: Json::from(schema),
-            unavailable: self.body.as_ref().err().map(|reason| format!("{} can't run: {reason}.", self.name)),
+            unavailable: self.body.as_ref().err().map(|reason| format!("Not in this version: {reason}.")),
         }
     }
 }

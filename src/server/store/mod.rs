@@ -29,6 +29,9 @@ pub use workers::{Replaced, StallRules, UsualTime};
 /// How long a read may take. Postgres is told, and the client side gives up a little later, for a server that is frozen.
 const READ_LIMIT: Duration = Duration::from_secs(5);
 
+/// Postgres' code for a table that is not there.
+const UNDEFINED_TABLE: &str = "42P01";
+
 /// The channel on which recorders tell each other that a batch was committed.
 const LIVE_CHANNEL: &str = "taskscope_live";
 /// The channel on which the triggers tell that somebody wrote the log by SQL.
@@ -63,6 +66,10 @@ impl From<sqlx::Error> for StoreError {
             | sqlx::Error::Tls(_)
             | sqlx::Error::WorkerCrashed
             | sqlx::Error::Protocol(_) => Self::Unavailable(error.to_string()),
+            // A starting server has not made the tables yet.
+            sqlx::Error::Database(cause) if cause.code().as_deref() == Some(UNDEFINED_TABLE) => {
+                Self::Unavailable(cause.to_string())
+            }
             sqlx::Error::Database(cause) => match cause.code().as_deref().and_then(|code| code.get(..2)) {
                 // Connection, resources (disk full, too many connections), operator intervention, system errors.
                 Some("08" | "53" | "57" | "58") => Self::Unavailable(cause.to_string()),
