@@ -93,8 +93,11 @@ impl Dashboard {
                 Next::Refetch
             }
             LiveMessage::Changed { seq } => {
+                let new = self.position.as_ref().is_none_or(|position| seq > position.seq);
                 self.advance(seq);
-                if self.is_counted(seq) { Next::Go } else { Next::Refetch }
+                // What a page without counts shows was fetched before the stream began.
+                let counted = self.snapshot.is_some() && self.is_counted(seq);
+                if new && !counted { Next::Refetch } else { Next::Go }
             }
             LiveMessage::Server(server) => {
                 self.server = Some(server);

@@ -167,6 +167,16 @@ fn changes_by_sql_and_gaps_are_fetched_again() {
     assert_eq!(dashboard.apply(LiveMessage::Changed { seq: 94 }), Next::Go, "the snapshot holds it");
 }
 
+/// The history loaded by itself: what stalls, and what others write by SQL, is told by a change alone.
+#[test]
+fn a_page_without_counts_fetches_again_too() {
+    let mut dashboard = Dashboard::default();
+    dashboard.start_at(&position(10));
+    assert_eq!(dashboard.apply(LiveMessage::Hello { position: position(10), recovered: true }), Next::Go);
+    assert_eq!(dashboard.apply(LiveMessage::Changed { seq: 11 }), Next::Refetch);
+    assert_eq!(dashboard.apply(LiveMessage::Changed { seq: 11 }), Next::Go, "it is known");
+}
+
 #[test]
 fn counts_below_zero_are_fetched_again() {
     let mut dashboard = connected();
