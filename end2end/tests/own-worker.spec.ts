@@ -1,4 +1,7 @@
-import { Taskscope } from '../support/taskscope.ts';
+import { rmSync, writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+
+import { Taskscope, temporaryDirectory } from '../support/taskscope.ts';
 import { count, expect, open, test } from '../support/test.ts';
 
 let working: Taskscope;
@@ -79,4 +82,38 @@ test('its worker is on the Workers page, with its queues', async ({ page }) => {
   await open(page, `${working.url}/monitoring/workers`);
   await expect(page.getByTestId('worker')).toHaveAttribute('data-health', 'alive');
   for (const queue of ['messages', 'ingest', 'scheduled']) await expect(page.locator(`[data-queue="${queue}"]`)).toBeVisible();
+});
+
+/** An export as Telegram Desktop writes it. */
+function exportOf(messages: number): object {
+  const message = (id: number) => ({
+    id,
+    type: id % 100 ? 'message' : 'service',
+    date_unixtime: String(1_795_000_000 + id),
+    ...(id % 100 ? { from: `Author ${id % 7}`, from_id: `user${id % 7}` } : { actor: 'Author 1', action: 'pin_message' }),
+    text: id % 3 ? `Message ${id}: the build is green again` : ['see ', { type: 'link', text: `https://ci.example/${id}` }],
+  });
+  return { name: 'A large chat', type: 'private_supergroup', id: 1_234_567, messages: Array.from({ length: messages }, (_, n) => message(n + 1)) };
+}
+
+test('an export of more than 10,000 messages is imported with progress on the screen, twice, without a double', async ({ page }) => {
+  test.setTimeout(120_000);
+  const directory = temporaryDirectory();
+  const file = resolve(directory, 'result.json');
+  writeFileSync(file, JSON.stringify(exportOf(40_000)));
+  const messages = () => working.sql("select count(*) from messages where source = 'export'");
+  await open(page, `${working.url}/monitoring/tasks`);
+  for (const [turn, outcome] of ['39,600 new, 0 edited, 0 known, 400 skipped', '0 new, 0 edited, 39,600 known, 400 skipped'].entries()) {
+    const response = await fetch(`${working.url}/api/v1/tasks/ingest_telegram_messages_task`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ params: { source: 'export', path: file } }),
+    });
+    const { task_id } = (await response.json()) as { task_id: string };
+    const row = page.locator(`[data-task-id="${task_id}"]`);
+    if (turn === 0) await expect(row.getByText(/ of 40,000 read/)).toBeVisible();
+    await expect(row).toContainText(`40,000 read: ${outcome}`, { timeout: 60_000 });
+    expect(await messages()).toBe('39600');
+  }
+  rmSync(directory, { recursive: true, force: true });
 });

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use leptos::{html, prelude::*, task::spawn_local};
 use leptos_meta::Title;
 use leptos_router::{
@@ -5,18 +7,21 @@ use leptos_router::{
     hooks::{use_navigate, use_url},
     lazy_route,
 };
-use taskscope_wire::{Json, TaskType, Triggered};
+use taskscope_wire::{Import, Json, TaskType, Triggered};
 
 use super::{
     Problem, TITLE,
     load::{draw_once, follow},
 };
 use crate::{
-    components::{RowSkeletons, TaskForm, TaskTypes, url},
+    components::{ImportList, RowSkeletons, TaskForm, TaskTypes, url},
     error::AppError,
     live::use_live,
-    server_fns::{get_execution, get_task_types, trigger_task},
+    server_fns::{get_execution, get_imports, get_task_types, trigger_task},
 };
+
+/// How often it is asked how far imports have come.
+const AGAIN: Duration = Duration::from_secs(1);
 
 type Loaded<T> = Resource<Result<T, AppError>>;
 
@@ -27,6 +32,7 @@ pub struct TasksPage {
     run: Memo<Option<String>>,
     /// The params to begin with: those of an execution, where the address names one.
     params: Loaded<Option<Json>>,
+    imports: Loaded<Vec<Import>>,
 }
 
 #[lazy_route]
@@ -39,6 +45,7 @@ impl LazyRoute for TasksPage {
             types: Resource::new(|| (), |()| get_task_types()),
             run: param(url::RUN),
             params: Resource::new(move || from.get(), params_of),
+            imports: Resource::new(|| (), |()| get_imports()),
         }
     }
 
@@ -55,12 +62,19 @@ async fn params_of(execution: Option<String>) -> Result<Option<Json>, AppError> 
 
 #[component]
 fn TasksView(data: TasksPage) -> impl IntoView {
-    let TasksPage { types, run, params } = data;
+    let TasksPage { types, run, params, imports } = data;
     use_live().connect();
     let shown = RwSignal::new(None::<Result<Vec<TaskType>, AppError>>);
     let loaded = follow(types, move |loaded| shown.set(Some(loaded)));
     let begin = RwSignal::new(None::<Result<Option<Json>, AppError>>);
     let prepared = follow(params, move |loaded| begin.set(Some(loaded)));
+    let shown_imports = RwSignal::new(Vec::<Import>::new());
+    // What is shown stays where newer can't be had.
+    let imported = follow(imports, move |loaded| drop(loaded.map(|loaded| shown_imports.set(loaded))));
+    Effect::new(move |_| {
+        let timer = set_interval_with_handle(move || imports.refetch(), AGAIN);
+        on_cleanup(move || drop(timer.map(|timer| timer.clear())));
+    });
     let reload = Callback::new(move |()| {
         types.refetch();
         params.refetch();
@@ -76,6 +90,7 @@ fn TasksView(data: TasksPage) -> impl IntoView {
                 {draw_once(async move {
                     loaded.await;
                     prepared.await;
+                    imported.await;
                     move || match (shown.get(), begin.get()) {
                         (Some(Err(error)), _) | (_, Some(Err(error))) => {
                             view! { <Problem error retry=reload clear=(url::TASKS, "Show all tasks")/> }.into_any()
@@ -86,6 +101,7 @@ fn TasksView(data: TasksPage) -> impl IntoView {
                                 Memo::new(move |_| run.get().and_then(|name| types.iter().find(|task| task.name == name).cloned()))
                             };
                             view! {
+                                <Imports imports=shown_imports/>
                                 <TaskTypes types/>
                                 <RunDialog chosen params/>
                             }
@@ -96,6 +112,18 @@ fn TasksView(data: TasksPage) -> impl IntoView {
                 })}
             </Transition>
         </div>
+    }
+}
+
+#[component]
+fn Imports(imports: RwSignal<Vec<Import>>) -> impl IntoView {
+    view! {
+        <Show when=move || imports.with(|imports| !imports.is_empty())>
+            <section class="section" aria-labelledby="imports-title">
+                <h2 id="imports-title">"Newest imports"</h2>
+                <ImportList imports/>
+            </section>
+        </Show>
     }
 }
 

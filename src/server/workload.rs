@@ -7,7 +7,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use taskscope_client::Reporter;
-use taskscope_wire::{Json, TaskType, Triggered};
+use taskscope_wire::{Import, Json, TaskType, Triggered};
 use taskscope_workload::{Queue, TriggerError, WorkloadConfig};
 use tokio::sync::OnceCell;
 
@@ -72,10 +72,12 @@ impl Workload {
         Ok(&self.0.queue)
     }
 
-    /// Connections to the workload's own tables.
-    #[must_use]
-    pub fn pool(&self) -> &PgPool {
-        &self.0.pool
+    /// The newest imports of messages, newest first.
+    ///
+    /// # Errors
+    /// Postgres doesn't answer.
+    pub async fn imports(&self) -> Result<Vec<Import>, StoreError> {
+        Ok(taskscope_workload::imports(&self.0.pool).await?)
     }
 
     /// The settings of the task types.

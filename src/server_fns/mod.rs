@@ -16,5 +16,5 @@ pub mod workers;
 pub use events::{LatestEvents, latest_events};
 pub use executions::{GetExecution, GetHistory, get_execution, get_history};
 pub use metrics::{GetMetrics, GetTaskNames, get_metrics, get_task_names};
-pub use tasks::{GetTaskTypes, TriggerTask, get_task_types, trigger_task};
+pub use tasks::{GetImports, GetTaskTypes, TriggerTask, get_imports, get_task_types, trigger_task};
 pub use workers::{GetWorkers, get_workers};

@@ -2,7 +2,7 @@
 #![expect(missing_docs, reason = "the macro makes public fields of the arguments, which the function documents")]
 
 use leptos::{prelude::*, server_fn::codec::Json};
-use taskscope_wire::{Json as Params, TaskType, Triggered};
+use taskscope_wire::{Import, Json as Params, TaskType, Triggered};
 
 use super::Caller;
 use crate::error::AppError;
@@ -25,4 +25,14 @@ pub async fn get_task_types() -> Result<Vec<TaskType>, AppError> {
 pub async fn trigger_task(name: String, params: Params) -> Result<Triggered, AppError> {
     use crate::server::workload::Workload;
     Ok(expect_context::<Workload>().trigger(&name, Some(params)).await?)
+}
+
+/// How far the newest imports of messages have come, newest first.
+///
+/// # Errors
+/// The database doesn't answer.
+#[server(prefix = "/api/fn", endpoint = "imports", input = Json, client = Caller)]
+pub async fn get_imports() -> Result<Vec<Import>, AppError> {
+    use crate::server::workload::Workload;
+    Ok(expect_context::<Workload>().imports().await?)
 }

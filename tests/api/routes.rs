@@ -5,11 +5,12 @@ use taskscope::server::http::{Access, RouteInfo};
 
 use crate::support::TestServer;
 
-const INVENTORY: [(&str, &str, Access); 34] = [
+const INVENTORY: [(&str, &str, Access); 36] = [
     ("ANY", "/api/{*rest}", Access::Anyone),
     ("GET", "/", Access::Anyone),
     ("GET", "/api/docs", Access::Anyone),
     ("GET", "/api/openapi.json", Access::Anyone),
+    ("GET", "/api/v1/imports", Access::Anyone),
     ("GET", "/api/v1/monitoring/events", Access::Anyone),
     ("GET", "/api/v1/monitoring/executions/{id}", Access::Anyone),
     ("GET", "/api/v1/monitoring/history", Access::Anyone),
@@ -29,6 +30,7 @@ const INVENTORY: [(&str, &str, Access); 34] = [
     ("POST", "/api/fn/events", Access::Anyone),
     ("POST", "/api/fn/execution", Access::Anyone),
     ("POST", "/api/fn/history", Access::Anyone),
+    ("POST", "/api/fn/imports", Access::Anyone),
     ("POST", "/api/fn/metrics", Access::Anyone),
     ("POST", "/api/fn/task_names", Access::Anyone),
     ("POST", "/api/fn/task_types", Access::Anyone),

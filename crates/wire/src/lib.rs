@@ -28,5 +28,5 @@ pub use native::{BatchItem, BatchOutcome, NativeEvent, NativeKind, Numbering};
 pub use record::{AttemptSummary, ErrorBody, Execution, HistoryPage, HistoryQuery, InvalidQuery, MissedEvents, page_size};
 pub use status::{ParseStatusError, TaskStatus};
 pub use task_types::{REGISTERED_TASK_TYPES, UNKNOWN_TASK_NAME};
-pub use tasks::{TaskType, TriggerRequest, Triggered};
+pub use tasks::{Import, TaskType, TriggerRequest, Triggered};
 pub use workers::{QueueState, RunningTask, StallReason, WorkerHealth, WorkerState, Workers};

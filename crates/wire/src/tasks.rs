@@ -1,3 +1,4 @@
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::Json;
@@ -46,4 +47,30 @@ pub struct Triggered {
     pub task_name: String,
     /// The queue.
     pub queue: String,
+}
+
+/// How far an import of messages has come, as `GET /api/v1/imports` lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Import {
+    /// The task that imports: the `task_id` of its executions.
+    pub task_id: String,
+    /// Where from: `bot_api`, `export` or `sample`.
+    pub source: String,
+    /// Which one: the file, or the bot.
+    pub origin: String,
+    /// How many messages there are, where that is known beforehand.
+    pub total: Option<i64>,
+    /// Messages looked at.
+    pub done: i64,
+    /// Of these, new.
+    pub added: i64,
+    /// Of these, edited since they were last read.
+    pub updated: i64,
+    /// Of these, no messages of people.
+    pub skipped: i64,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// When it was done.
+    pub finished_at: Option<DateTime<Utc>>,
 }

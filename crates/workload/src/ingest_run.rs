@@ -1,6 +1,25 @@
-use sqlx::query;
+use sqlx::{PgPool, query, query_as};
+use taskscope_wire::Import;
 
 use crate::{context::Context, failure::TaskResult, messages, telegram::export::Batch};
+
+/// Imports that are listed.
+const LISTED: i64 = 5;
+
+/// The newest imports, newest first.
+///
+/// # Errors
+/// Postgres doesn't answer.
+pub async fn imports(pool: &PgPool) -> Result<Vec<Import>, sqlx::Error> {
+    query_as!(
+        Import,
+        "select task_id, source, origin, total, done, added, updated, skipped, started_at, finished_at
+         from ingest_runs order by id desc limit $1",
+        LISTED,
+    )
+    .fetch_all(pool)
+    .await
+}
 
 /// How far an import has come, as its row in `ingest_runs` says.
 #[derive(Debug)]

@@ -126,6 +126,7 @@ pub fn router(state: AppState) -> (Router, Vec<RouteInfo>) {
         .route("GET", "/api/v1/monitoring/executions/{id}", Anyone, get(monitoring::execution))
         .route("GET", "/api/v1/monitoring/events", Anyone, get(monitoring::events))
         .route("GET", "/api/v1/monitoring/workers", Anyone, get(workers::workers))
+        .route("GET", "/api/v1/imports", Anyone, get(tasks::imports))
         .route("GET", "/api/v1/tasks", Anyone, get(tasks::list))
         .route("POST", "/api/v1/tasks/{name}", Anyone, post(tasks::trigger))
         .route("POST", "/api/v1/telegram/webhook", Telegram, post(telegram::webhook))

@@ -10,7 +10,7 @@ use super::{health, ingest, monitoring, socket, tasks, telegram, workers};
     info(title = "Taskscope", description = "A real-time monitor for background tasks.", license(name = "MIT OR Apache-2.0")),
     paths(
         ingest::native, ingest::taskiq, monitoring::metrics, monitoring::history, monitoring::execution, monitoring::events,
-        workers::heartbeat, workers::workers, tasks::list, tasks::trigger, telegram::webhook,
+        workers::heartbeat, workers::workers, tasks::imports, tasks::list, tasks::trigger, telegram::webhook,
         socket::watch, health::healthz, health::readyz, health::metrics,
     ),
     components(schemas(LiveEvent, ServerState)),

@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
-use taskscope_wire::{ErrorBody, TaskType, TriggerRequest, Triggered, clean};
+use taskscope_wire::{ErrorBody, Import, TaskType, TriggerRequest, Triggered, clean};
 
 use super::{
     error::ApiError,
@@ -19,6 +19,18 @@ use crate::server::workload::Workload;
 #[utoipa::path(get, path = "/api/v1/tasks", tag = "tasks", responses((status = 200, body = Vec<TaskType>)))]
 pub(super) async fn list(State(workload): State<Workload>) -> Json<Vec<TaskType>> {
     Json(workload.task_types().to_vec())
+}
+
+/// How far the newest imports of messages have come, newest first.
+#[utoipa::path(
+    get, path = "/api/v1/imports", tag = "tasks",
+    responses(
+        (status = 200, body = Vec<Import>),
+        (status = 503, description = "The database is not reachable", body = ErrorBody),
+    ),
+)]
+pub(super) async fn imports(State(workload): State<Workload>) -> Result<Json<Vec<Import>>, ApiError> {
+    Ok(Json(workload.imports().await?))
 }
 
 /// Run a task: it is put into its queue, and its executions have the answer's `task_id`.
