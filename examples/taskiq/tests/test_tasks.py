@@ -60,5 +60,5 @@ def test_both_stock_middlewares_can_be_chosen(name: str) -> None:
 
 
 def test_another_middleware_is_refused() -> None:
-    with pytest.raises(SystemExit, match="must be admin or dashboard"):
+    with pytest.raises(SystemExit, match="must be taskscope, admin or dashboard"):
         reporting_middleware("other")
