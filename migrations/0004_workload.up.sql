@@ -69,7 +69,7 @@ create table alerts (
 
 create index alerts_pending on alerts (id) where status = 'pending';
 
--- The failed executions that an alert has told: none is told twice, and none is missed however late its event comes.
+-- The failed executions that an alert has told: none is told twice, also where its event comes late.
 create table alerted_failures (
     execution_id       bigint      primary key,
     alert_id           bigint      not null references alerts on delete cascade,

@@ -101,10 +101,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let worker = tokio::spawn({
         let (stop, stop_server) = (stop.clone(), stop_server.clone());
         async move {
-            let outcome = worker::run(&config, database, &url, stop.cancelled_owned()).await;
-            // The worker goes first, so that the server still hears how its tasks end.
-            stop_server.cancel();
-            outcome
+            // The worker goes first, so that the server still hears how its tasks end; the server goes however that was.
+            let _stop_server = stop_server.drop_guard();
+            worker::run(&config, database, &url, stop.cancelled_owned()).await
         }
     });
     let served = server.run_until(stop_server.cancelled_owned()).await;
@@ -150,17 +149,22 @@ fn database(config: &Config) -> anyhow::Result<PgConnectOptions> {
     }
 }
 
-/// Cancelled by Ctrl-C or SIGTERM.
+/// Cancelled by Ctrl-C or SIGTERM. The second one ends the process at once.
 fn stop_signal() -> anyhow::Result<CancellationToken> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let stop = CancellationToken::new();
     let stopped = stop.clone();
     tokio::spawn(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+        for number in 0.. {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if number > 0 {
+                std::process::exit(130);
+            }
+            stopped.cancel();
         }
-        stopped.cancel();
     });
     Ok(stop)
 }

@@ -100,10 +100,10 @@ test('an export of more than 10,000 messages is imported with progress on the sc
   test.setTimeout(120_000);
   const directory = temporaryDirectory();
   const file = resolve(directory, 'result.json');
-  writeFileSync(file, JSON.stringify(exportOf(40_000)));
+  writeFileSync(file, JSON.stringify(exportOf(150_000)));
   const messages = () => working.sql("select count(*) from messages where source = 'export'");
   await open(page, `${working.url}/monitoring/tasks`);
-  for (const [turn, outcome] of ['39,600 new, 0 edited, 0 known, 400 skipped', '0 new, 0 edited, 39,600 known, 400 skipped'].entries()) {
+  for (const [turn, outcome] of ['148,500 new, 0 edited, 0 known, 1,500 skipped', '0 new, 0 edited, 148,500 known, 1,500 skipped'].entries()) {
     const response = await fetch(`${working.url}/api/v1/tasks/ingest_telegram_messages_task`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
@@ -111,9 +111,9 @@ test('an export of more than 10,000 messages is imported with progress on the sc
     });
     const { task_id } = (await response.json()) as { task_id: string };
     const row = page.locator(`[data-task-id="${task_id}"]`);
-    if (turn === 0) await expect(row.getByText(/ of 40,000 read/)).toBeVisible();
-    await expect(row).toContainText(`40,000 read: ${outcome}`, { timeout: 60_000 });
-    expect(await messages()).toBe('39600');
+    if (turn === 0) await expect(row.getByText(/ of 150,000 read/)).toBeVisible();
+    await expect(row).toContainText(`150,000 read: ${outcome}`, { timeout: 60_000 });
+    expect(await messages()).toBe('148500');
   }
   rmSync(directory, { recursive: true, force: true });
 });

@@ -43,8 +43,6 @@ test('what a worker that is gone was running is flagged everywhere, and cleared 
   const card = healthCard(page, 'send_mail');
   await expect(card.getByRole('link', { name: '2 stalled' })).toBeVisible();
   await expect(page.getByTestId('summary').getByRole('link', { name: '2 stalled' })).toBeVisible();
-  await expect(history.locator('[data-stalled="worker_gone"]')).toHaveCount(0);
-  await history.reload();
   await expect(history.locator('[data-stalled="worker_gone"]')).toHaveCount(2);
   const workers = await context.newPage();
   await open(workers, `${fresh.url}/monitoring/workers`);

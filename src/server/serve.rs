@@ -91,7 +91,7 @@ impl Server {
             let stopped = async { drop(stopped.await) };
             Ok(axum::serve(listener, router).with_graceful_shutdown(stopped).await?)
         });
-        tasks.spawn(run(store.clone(), recorder, hub, days_kept(&config), config.stall_floor));
+        tasks.spawn(run(store.clone(), recorder, hub, Retention::of(&config), config.stall_floor));
         Ok(Self { addr, store, database: options, routes, workload, stop, tasks, postgres, _data_dir: data_dir })
     }
 
@@ -137,10 +137,18 @@ fn own_reporter(addr: SocketAddr, config: &Config) -> anyhow::Result<Reporter> {
     Ok(reporter.start()?)
 }
 
-/// Days that partitions are kept: two more than the retention where the worker archives what is older, so that it comes first.
-fn days_kept(config: &Config) -> u32 {
-    let archived = config.workload.retention.archive_dir.is_some();
-    config.retention_days + if archived { 2 } else { 0 }
+/// How long executions are kept, and who deletes them.
+#[derive(Debug, Clone, Copy)]
+struct Retention {
+    days: u32,
+    /// The worker deletes what it has archived; here only what is empty goes.
+    archived: bool,
+}
+
+impl Retention {
+    fn of(config: &Config) -> Self {
+        Self { days: config.retention_days, archived: config.workload.retention.archive_dir.is_some() }
+    }
 }
 
 async fn database(config: &Config) -> anyhow::Result<(Option<EmbeddedPostgres>, PgConnectOptions)> {
@@ -170,14 +178,14 @@ fn figures() -> anyhow::Result<PrometheusHandle> {
 }
 
 /// All that goes on beside requests, once the database is there.
-async fn run(store: Store, recorder: Recorder, hub: Hub, retention_days: u32, stall_floor: Duration) -> anyhow::Result<()> {
+async fn run(store: Store, recorder: Recorder, hub: Hub, retention: Retention, stall_floor: Duration) -> anyhow::Result<()> {
     prepare(&store, &hub).await?;
     let mut tasks = JoinSet::new();
     tasks.spawn(follow(store.clone(), recorder.clone(), hub.clone()));
     tasks.spawn(recorder.clone().run());
     tasks.spawn(watchdog::run(store.clone(), recorder.clone(), hub.clone(), stall_floor));
     tasks.spawn(take_pulse(store.clone(), recorder, hub));
-    tasks.spawn(keep_house(store, retention_days));
+    tasks.spawn(keep_house(store, retention));
     match tasks.join_next().await {
         Some(Err(panic)) => Err(panic.into()),
         _ => anyhow::bail!("a part of the server ended"),
@@ -296,15 +304,15 @@ async fn take_pulse(store: Store, recorder: Recorder, hub: Hub) {
 }
 
 /// Partitions ahead, retention behind.
-async fn keep_house(store: Store, retention_days: u32) {
+async fn keep_house(store: Store, retention: Retention) {
     loop {
         let now = Utc::now();
         let done = async {
             store.make_partitions(now).await?;
-            let dropped = store.drop_before(now - TimeDelta::days(i64::from(retention_days))).await?;
+            let dropped = store.drop_before(now - TimeDelta::days(i64::from(retention.days)), retention.archived).await?;
             store.prune_live_batches().await?;
-            store.tidy_workers().await?;
             store.analyze().await?;
+            store.tidy_workers().await?;
             Ok::<_, StoreError>(dropped)
         };
         let pause = match done.await {

@@ -32,14 +32,18 @@ pub(super) async fn run(store: Store, recorder: Recorder, hub: Hub, floor: Durat
             rules.listening_since = Utc::now();
         }
         last_look = Instant::now();
-        let learn = learned.is_none_or(|learned| learned.elapsed() > LEARN);
-        match look(&store, &hub, &mut rules, learn).await {
-            Ok(()) if learn => learned = Some(Instant::now()),
-            Ok(()) => {}
-            Err(error) => {
-                tracing::debug!(%error, "stalled executions could not be looked for");
-                rules.listening_since = Utc::now();
+        if learned.is_none_or(|learned| learned.elapsed() > LEARN) {
+            // What was learned before does until the next time.
+            match store.usual_times(rules.floor_ms).await {
+                Ok(usual) => rules.usual = usual,
+                Err(error) => tracing::debug!(%error, "how long tasks take could not be learned"),
             }
+            learned = Some(Instant::now());
+            last_look = Instant::now();
+        }
+        if let Err(error) = look(&store, &hub, &rules).await {
+            tracing::debug!(%error, "stalled executions could not be looked for");
+            rules.listening_since = Utc::now();
         }
         if let Err(error) = recorder.end_replaced().await {
             tracing::debug!(%error, "replaced executions could not be ended");
@@ -48,10 +52,7 @@ pub(super) async fn run(store: Store, recorder: Recorder, hub: Hub, floor: Durat
     }
 }
 
-async fn look(store: &Store, hub: &Hub, rules: &mut StallRules, learn: bool) -> Result<(), StoreError> {
-    if learn {
-        rules.usual = store.usual_times(rules.floor_ms).await?;
-    }
+async fn look(store: &Store, hub: &Hub, rules: &StallRules) -> Result<(), StoreError> {
     if !store.has_stall_changes(rules).await? {
         return Ok(());
     }

@@ -77,11 +77,19 @@ fn in_words(outcome: &SeedOutcome) -> String {
 /// Waits until the tables are there, and fills them with samples where that is wanted and they are empty.
 async fn prepare(config: &Config, database: &PgConnectOptions, pool: &PgPool, reporter: &Reporter) -> anyhow::Result<()> {
     super::serve::migrated(&Store::new(database.clone())).await?;
-    if config.sample_data && is_empty(pool).await? {
+    if config.sample_data
+        && let Err(error) = seed_if_empty(pool, reporter).await
+    {
+        tracing::warn!("the sample data can't be stored: {error:#}");
+    }
+    Ok(())
+}
+
+async fn seed_if_empty(pool: &PgPool, reporter: &Reporter) -> anyhow::Result<()> {
+    if is_empty(pool).await? {
         let queue = Queue::new(pool.clone(), Some(reporter.clone()));
         queue.setup().await?;
-        let outcome = seed(&queue, |_, _| ()).await.context("the sample data can't be stored")?;
-        tracing::info!("{}", in_words(&outcome));
+        tracing::info!("{}", in_words(&seed(&queue, |_, _| ()).await?));
     }
     Ok(())
 }

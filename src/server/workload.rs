@@ -68,7 +68,8 @@ impl Workload {
     /// The tables can't be made.
     pub async fn queue(&self) -> Result<&Queue, TriggerError> {
         let set_up = self.0.set_up.get_or_try_init(|| self.0.queue.setup()).await;
-        set_up.map_err(|error| TriggerError::Unavailable(format!("{error:#}")))?;
+        // Only the log says why: callers are told that it can't be done now.
+        set_up.map_err(|error| TriggerError::Database(sqlx::Error::Protocol(format!("{error:#}"))))?;
         Ok(&self.0.queue)
     }
 

@@ -129,9 +129,11 @@ fn native_history(plans: &[Plan]) -> Vec<Sent> {
         let begin = clock + TimeDelta::milliseconds(plan.wait_ms);
         let end = begin + TimeDelta::milliseconds(plan.run_ms);
         let mut tell = |kind: &str, at: DateTime<Utc>, worker: Option<&str>, error: Option<String>| {
+            // Some reporters say at the end when it started.
+            let started_at = (plan.own_us.is_some() && at == end).then(|| begin.to_rfc3339());
             sent.push(Sent::Native(
                 json!({"type": kind, "task_id": "n", "task_name": "t", "attempt": attempt, "timestamp": at.to_rfc3339(), "worker": worker,
-                       "params": {"told_by": kind}, "error_message": error})
+                       "params": {"told_by": kind}, "error_message": error, "started_at": started_at})
                 .to_string(),
             ));
         };

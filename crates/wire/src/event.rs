@@ -37,6 +37,17 @@ pub struct TaskEvent {
     pub kind: EventKind,
 }
 
+impl TaskEvent {
+    /// The earliest time that it speaks of: its own, or when the run began that it ends.
+    #[must_use]
+    pub fn earliest(&self) -> DateTime<Utc> {
+        match &self.kind {
+            EventKind::Finished(Finish { started_at: Some(start), .. }) => self.at.min(*start),
+            EventKind::Queued | EventKind::Started | EventKind::Finished(_) => self.at,
+        }
+    }
+}
+
 /// The protocol of a reporter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -169,7 +180,8 @@ pub mod limits {
                 return Err(format!("{field} must not contain a NUL character"));
             }
         }
-        check_time(event.at, now)?;
+        check_time("timestamp", event.at, now)?;
+        check_time("started_at", event.earliest(), now)?;
         event.params = event.params.map(|json| cut_json(json, JSON));
         event.labels = event.labels.map(|json| cut_json(json, JSON));
         if let EventKind::Finished(finish) = &mut event.kind {
@@ -180,12 +192,12 @@ pub mod limits {
         Ok(event)
     }
 
-    fn check_time(at: DateTime<Utc>, now: DateTime<Utc>) -> Result<(), String> {
+    fn check_time(field: &str, at: DateTime<Utc>, now: DateTime<Utc>) -> Result<(), String> {
         if at > now + CLOCK_AHEAD {
-            return Err(format!("timestamp must not be more than a day ahead of the server's clock, but is {at}"));
+            return Err(format!("{field} must not be more than a day ahead of the server's clock, but is {at}"));
         }
         if at < DateTime::UNIX_EPOCH {
-            return Err(format!("timestamp must not be before 1970, but is {at}"));
+            return Err(format!("{field} must not be before 1970, but is {at}"));
         }
         Ok(())
     }

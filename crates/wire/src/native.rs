@@ -253,6 +253,10 @@ mod tests {
                 r#"{"type": "task_failed", "task_id": "1", "timestamp": "2026-11-21", "started_at": "2026-11-21T01:00"}"#,
                 "started_at",
             ),
+            (
+                r#"{"type": "task_failed", "task_id": "1", "timestamp": "2026-11-21", "started_at": "0001-01-01T00:00:00Z"}"#,
+                "started_at",
+            ),
             (r#"{"type": "exploded", "task_id": "1", "task_name": "t", "timestamp": "2026-11-21"}"#, "task_completed"),
             (r#"{"type": "task_started", "task_id": "1", "task_name": "t", "timestamp": "2026-11-21", "attempt": 0}"#, "attempt"),
             (r#"{"type": "task_completed", "task_id": "1", "timestamp": "2026-11-21", "duration_ms": -1}"#, "duration_ms"),

@@ -29,16 +29,14 @@ const TWIN: TimeDelta = TimeDelta::seconds(1);
 /// key is in it at most once, and one that is missing has become part of another attempt.
 #[must_use]
 pub fn fold(stored: Vec<StoredAttempt>, events: &[TaskEvent]) -> Vec<StoredAttempt> {
-    let events = with_starts(events);
     match events.first().map(|event| event.source) {
-        Some(Source::Taskiq) => taskiq_attempts(stored, &events),
-        Some(Source::Native | Source::Sql) => native_attempts(stored, &events),
+        Some(Source::Taskiq) => taskiq_attempts(stored, &with_starts(events)),
+        Some(Source::Native | Source::Sql) => native_attempts(stored, events),
         None => stored,
     }
 }
 
-/// An end that says when its run started tells of the start too, which may have been lost. Its reporter describes the task at the
-/// end as it did at the start.
+/// An end of our own TaskIQ middleware tells of the start too, which may have been lost, and describes the task as the start does.
 fn with_starts(events: &[TaskEvent]) -> Vec<Cow<'_, TaskEvent>> {
     let start_of = |event: &TaskEvent| match &event.kind {
         EventKind::Finished(finish) => finish.started_at.map(|at| TaskEvent { at, kind: EventKind::Started, ..event.clone() }),
@@ -47,7 +45,7 @@ fn with_starts(events: &[TaskEvent]) -> Vec<Cow<'_, TaskEvent>> {
     events.iter().flat_map(|event| start_of(event).map(Cow::Owned).into_iter().chain([Cow::Borrowed(event)])).collect()
 }
 
-fn native_attempts(stored: Vec<StoredAttempt>, events: &[Cow<'_, TaskEvent>]) -> Vec<StoredAttempt> {
+fn native_attempts(stored: Vec<StoredAttempt>, events: &[TaskEvent]) -> Vec<StoredAttempt> {
     let mut attempts: BTreeMap<i32, StoredAttempt> = stored.into_iter().map(|attempt| (attempt.number, attempt)).collect();
     for event in events {
         let Attribution::Attempt(number) = event.attribution else { continue };
@@ -66,12 +64,17 @@ fn apply_native(attempt: &mut StoredAttempt, event: &TaskEvent) {
             attempt.described.fill(&describe(event));
         }
         EventKind::Started => {
-            let first = attempt.started_at.is_none();
+            let first = attempt.started_at.is_none() || attempt.memo.implied_start;
+            attempt.memo.implied_start = false;
             attempt.started_at = earlier(attempt.started_at, event.at);
             let described = describe(event);
             attempt.described = if first { described.or(&attempt.described) } else { attempt.described.clone().or(&described) };
         }
         EventKind::Finished(finish) => {
+            if let Some(start) = finish.started_at {
+                attempt.memo.implied_start |= attempt.started_at.is_none();
+                attempt.started_at = earlier(attempt.started_at, start);
+            }
             let end = End { at: event.at, of: None, finish: FinishText::from(finish) };
             if attempt.end.as_ref().is_none_or(|known| end_key(&end) < end_key(known)) {
                 attempt.end = Some(end);

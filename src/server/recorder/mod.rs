@@ -93,6 +93,10 @@ impl Recorder {
     /// # Errors
     /// The database doesn't answer, or the events can't be made durable.
     pub async fn end_replaced(&self) -> anyhow::Result<()> {
+        // What waits may hold the very ends that would be told again.
+        if self.waiting() > 0 {
+            return Ok(());
+        }
         let replaced = self.store.replaced_executions().await?;
         let ends: Vec<TaskEvent> = replaced.iter().map(end_of_replaced).collect();
         if !ends.is_empty() {
@@ -137,8 +141,8 @@ impl Recorder {
 fn end_of_replaced(replaced: &Replaced) -> TaskEvent {
     let finish = Finish {
         failed: true,
-        // What TaskIQ's attempts are told apart by.
-        started_at: (replaced.source == Source::Taskiq).then_some(replaced.started_at),
+        // What TaskIQ's attempts are told apart by, and how far back the attempt is looked for.
+        started_at: Some(replaced.started_at),
         error_type: Some(WORKER_GONE.to_owned()),
         error_message: Some(format!("The worker was gone, and attempt {} took over.", replaced.later_attempt)),
         ..Finish::default()
@@ -197,7 +201,8 @@ impl Writer {
         if events.is_empty() {
             return Ok(());
         }
-        self.make_days(events.iter().map(|event| event.at.date_naive()).collect()).await?;
+        let days = events.iter().flat_map(|event| [event.at.date_naive(), event.earliest().date_naive()]);
+        self.make_days(days.collect()).await?;
         let mut tx = self.store.begin_batch().await?;
         let mut changes = fold_batch(&mut tx, events).await?;
         if changes.is_empty() {
@@ -276,7 +281,7 @@ async fn load(
     tx: &mut BatchTx,
     tasks: &BTreeMap<TaskKey, Vec<TaskEvent>>,
 ) -> Result<BTreeMap<TaskKey, Vec<StoredAttempt>>, StoreError> {
-    let first: Option<DateTime<Utc>> = tasks.values().flatten().map(|event| event.at).min();
+    let first: Option<DateTime<Utc>> = tasks.values().flatten().map(TaskEvent::earliest).min();
     let ids: Vec<String> = tasks.keys().map(|(_, task_id)| task_id.clone()).collect();
     let mut found = group(tx.load(&ids, first.map(|first| first - NEAR)).await?);
     let older: Vec<String> = tasks

@@ -149,6 +149,9 @@ pub struct Memo {
     /// The end names the run that it ends: one that only fits by its time must not take its place.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub exact: bool,
+    /// That it started is known from its end only: a start that comes describes it as the first one does.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub implied_start: bool,
     /// What the end said of the task where nothing else did: *queued* and *started* know better when they come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from_end: Option<Described>,

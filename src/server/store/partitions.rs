@@ -32,11 +32,11 @@ impl Store {
     }
 
     /// Drops the partitions of days that ended before `cutoff`, and deletes what stands before it in the default partition.
-    /// Returns how many partitions were dropped.
+    /// Returns how many partitions were dropped. With `only_empty` nothing goes that has rows: somebody else archives and deletes them.
     ///
     /// # Errors
     /// Postgres doesn't answer.
-    pub async fn drop_before(&self, cutoff: DateTime<Utc>) -> Result<usize, StoreError> {
+    pub async fn drop_before(&self, cutoff: DateTime<Utc>, only_empty: bool) -> Result<usize, StoreError> {
         let names = sqlx::query_scalar!(
             r#"select c.relname as "name!" from pg_inherits i join pg_class c on c.oid = i.inhrelid
                where i.inhparent = 'task_execution_logs'::regclass and c.relname ~ '^task_execution_logs_\d{8}$'
@@ -48,8 +48,15 @@ impl Store {
         let mut dropped = 0;
         for name in names.into_iter().filter(|name| *name < oldest_kept) {
             // The name was matched against the pattern above: digits only.
+            let rows = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("select exists (select from {name})")));
+            if only_empty && rows.fetch_one(&self.pool).await? {
+                continue;
+            }
             sqlx::query(sqlx::AssertSqlSafe(format!("drop table {name}"))).execute(&self.pool).await?;
             dropped += 1;
+        }
+        if only_empty {
+            return Ok(dropped);
         }
         sqlx::query!("delete from task_execution_logs_default where created_at < $1", cutoff).execute(&self.pool).await?;
         Ok(dropped)

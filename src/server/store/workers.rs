@@ -199,6 +199,7 @@ impl Store {
                    from (
                        select duration_ms from task_execution_logs log
                        where log.task_name = slow.task_name and log.status = 'success' and log.duration_ms is not null
+                         and log.created_at > now() - interval '7 days'
                        order by created_at desc, id desc limit $2
                    ) newest
                ) usual"#,
@@ -244,10 +245,13 @@ impl Store {
                cross join lateral (
                    select min(other.attempt) as attempt from task_execution_logs other
                    where other.task_id = log.task_id and other.source = log.source and other.attempt > log.attempt
+                     and other.created_at >= log.created_at
                      and other.started_at is not null
                ) later
                where a.stalled = 'worker_gone' and a.status = 'running' and log.source <> 'sql' and log.task_id is not null
                  and log.started_at is not null and later.attempt is not null
+                 -- The recorder looks for attempts from a day and a half before their start on.
+                 and log.created_at > log.started_at - interval '30 hours'
                limit $1"#,
             MOST_REPLACED,
         );
@@ -281,7 +285,8 @@ impl Store {
         // Dropped partitions and truncated tables tell no trigger.
         sqlx::query!(
             "delete from task_active a where not exists (
-                 select from task_execution_logs log where log.id = a.id and log.status in ('pending', 'running'))"
+                 select from task_execution_logs log
+                 where log.id = a.id and log.created_at = a.created_at and log.status in ('pending', 'running'))"
         )
         .execute(&self.pool)
         .await?;

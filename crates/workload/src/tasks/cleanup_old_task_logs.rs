@@ -49,7 +49,7 @@ pub(crate) async fn run(context: &Context, params: Params) -> TaskResult<Outcome
         outcome.deleted += deleted;
         outcome.archives.extend(archive);
     }
-    sqlx::query!("delete from alerted_failures where alerted_at < now() - interval '2 days'").execute(&context.pool).await?;
+    sqlx::query!("delete from alerted_failures where alerted_at < now() - interval '3 days'").execute(&context.pool).await?;
     outcome.forgotten = context.queue.tidy().await?;
     Ok(outcome)
 }

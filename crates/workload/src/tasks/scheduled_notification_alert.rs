@@ -49,7 +49,7 @@ async fn collect(context: &Context) -> TaskResult<Option<i64>> {
         r#"with fresh as materialized (
                select l.id, l.task_name, coalesce(l.error_fingerprint, '') as fingerprint, l.error_message, l.failed_at
                from task_execution_logs l
-               where l.failed_at is not null and l.created_at > now() - interval '1 day'
+               where l.failed_at is not null and l.created_at > now() - interval '2 days'
                  and l.task_name <> 'scheduled_notification_alert_task'
                  and not exists (select from alerted_failures a where a.execution_id = l.id)
            ), groups as materialized (

@@ -5,7 +5,7 @@
 use std::{
     fmt,
     fs::File,
-    io::{BufReader, Read},
+    io::{self, BufReader, Read},
     marker::PhantomData,
     path::PathBuf,
 };
@@ -65,7 +65,14 @@ pub(crate) enum Input {
 impl Input {
     fn open(&self) -> Result<Box<dyn Read>, ExportError> {
         Ok(match self {
-            Self::File(path) => Box::new(File::open(path).map_err(|error| ExportError::File(self.to_string(), error))?),
+            Self::File(path) => {
+                let failed = |error| ExportError::File(self.to_string(), error);
+                // Opening a pipe would wait for ever.
+                if !path.metadata().map_err(failed)?.is_file() {
+                    return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "it is no file")));
+                }
+                Box::new(File::open(path).map_err(failed)?)
+            }
             Self::Bundled(bytes) => Box::new(*bytes),
         })
     }
