@@ -5,7 +5,7 @@ import { Taskscope } from '../support/taskscope.ts';
 import { expect, open, test } from '../support/test.ts';
 
 // Chromium notes every page whose status is no success.
-test.use({ allowedErrors: [/the server responded with a status of 400/] });
+test.use({ allowedErrors: /the server responded with a status of 400/ });
 
 let seeded: Taskscope;
 let empty: Taskscope;

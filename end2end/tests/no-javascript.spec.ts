@@ -2,7 +2,7 @@ import { execution, executions } from '../support/data.ts';
 import { count, expect, feedItems, healthCard, metric, test } from '../support/test.ts';
 
 // Chromium notes every page whose status is no success.
-test.use({ javaScriptEnabled: false, allowedErrors: [/the server responded with a status of 40[04]/] });
+test.use({ javaScriptEnabled: false, allowedErrors: /the server responded with a status of 40[04]/ });
 
 const TASK = 'score_message_task';
 

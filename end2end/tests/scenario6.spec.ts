@@ -5,7 +5,7 @@ import { connection, count, expect, expectNotReloaded, feedItems, mark, open, te
 const TASK = 'score_message_task';
 
 // What Chromium writes to the console when a server that was there can't be reached.
-test.use({ allowedErrors: [/WebSocket connection to/, /Failed to load resource: net::ERR_/] });
+test.use({ allowedErrors: /WebSocket connection to|Failed to load resource: net::ERR_/ });
 
 test.describe('Scenario 6: WebSocket Reconnection', () => {
   test('a page that lost its connection says so, reconnects and gets what it missed', async ({ page, taskscope, taskiq }) => {

@@ -75,7 +75,7 @@ test('nothing reported yet', async ({ page, fresh }) => {
 });
 
 test.describe('the server is away', () => {
-  test.use({ allowedErrors: [/WebSocket connection to/, /Failed to load resource: net::ERR_/] });
+  test.use({ allowedErrors: /WebSocket connection to|Failed to load resource: net::ERR_/ });
 
   test('disconnected', async ({ page }) => {
     const line = new Line(seeded.port);

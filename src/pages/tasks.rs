@@ -30,8 +30,10 @@ pub struct TasksPage {
     types: Loaded<Vec<TaskType>>,
     /// The task type to run.
     run: Memo<Option<String>>,
-    /// The params to begin with: those of an execution, where the address names one.
-    params: Loaded<Option<Json>>,
+    /// The execution whose params to begin with.
+    from: Memo<Option<String>>,
+    /// Those params, with the execution that they are of.
+    params: Loaded<(Option<String>, Option<Json>)>,
     imports: Loaded<Vec<Import>>,
 }
 
@@ -44,6 +46,7 @@ impl LazyRoute for TasksPage {
         Self {
             types: Resource::new(|| (), |()| get_task_types()),
             run: param(url::RUN),
+            from,
             params: Resource::new(move || from.get(), params_of),
             imports: Resource::new(|| (), |()| get_imports()),
         }
@@ -54,19 +57,31 @@ impl LazyRoute for TasksPage {
     }
 }
 
-async fn params_of(execution: Option<String>) -> Result<Option<Json>, AppError> {
-    let Some(name) = execution else { return Ok(None) };
-    let id = name.parse().map_err(|_| AppError::NotFound(format!("execution {name}")))?;
-    Ok(get_execution(id).await?.params)
+async fn params_of(execution: Option<String>) -> Result<(Option<String>, Option<Json>), AppError> {
+    let params = match &execution {
+        Some(name) => {
+            let id = name.parse().map_err(|_| AppError::NotFound(format!("execution {name}")))?;
+            get_execution(id).await?.params
+        }
+        None => None,
+    };
+    Ok((execution, params))
+}
+
+/// A task type to run, and the params to begin with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Chosen {
+    task: TaskType,
+    params: Option<Json>,
 }
 
 #[component]
 fn TasksView(data: TasksPage) -> impl IntoView {
-    let TasksPage { types, run, params, imports } = data;
+    let TasksPage { types, run, from, params, imports } = data;
     use_live().connect();
     let shown = RwSignal::new(None::<Result<Vec<TaskType>, AppError>>);
     let loaded = follow(types, move |loaded| shown.set(Some(loaded)));
-    let begin = RwSignal::new(None::<Result<Option<Json>, AppError>>);
+    let begin = RwSignal::new(None::<Result<(Option<String>, Option<Json>), AppError>>);
     let prepared = follow(params, move |loaded| begin.set(Some(loaded)));
     let shown_imports = RwSignal::new(Vec::<Import>::new());
     // What is shown stays where newer can't be had.
@@ -74,6 +89,20 @@ fn TasksView(data: TasksPage) -> impl IntoView {
     Effect::new(move |_| {
         let timer = set_interval_with_handle(move || imports.refetch(), AGAIN);
         on_cleanup(move || drop(timer.map(|timer| timer.clear())));
+    });
+    let problem = Memo::new(move |_| {
+        let failed = shown.with(|shown| shown.as_ref().and_then(|shown| shown.as_ref().err().cloned()));
+        failed.or_else(|| begin.with(|begin| begin.as_ref().and_then(|begin| begin.as_ref().err().cloned())))
+    });
+    // None while the params of another execution are there: a form that filled itself anew would take away what was typed into it.
+    let chosen = Memo::new(move |_| {
+        let name = run.get()?;
+        let params = begin.with(|begin| match begin {
+            Some(Ok((of, params))) if *of == from.get() => Some(params.clone()),
+            _ => None,
+        })?;
+        let task = shown.with(|shown| shown.as_ref()?.as_ref().ok()?.iter().find(|task| task.name == name).cloned())?;
+        Some(Chosen { task, params })
     });
     let reload = Callback::new(move |()| {
         types.refetch();
@@ -91,23 +120,16 @@ fn TasksView(data: TasksPage) -> impl IntoView {
                     loaded.await;
                     prepared.await;
                     imported.await;
-                    move || match (shown.get(), begin.get()) {
-                        (Some(Err(error)), _) | (_, Some(Err(error))) => {
+                    move || match problem.get() {
+                        Some(error) => {
                             view! { <Problem error retry=reload clear=(url::TASKS, "Show all tasks")/> }.into_any()
                         }
-                        (Some(Ok(types)), Some(Ok(params))) => {
-                            let chosen = {
-                                let types = types.clone();
-                                Memo::new(move |_| run.get().and_then(|name| types.iter().find(|task| task.name == name).cloned()))
-                            };
-                            view! {
-                                <Imports imports=shown_imports/>
-                                <TaskTypes types/>
-                                <RunDialog chosen params/>
-                            }
-                            .into_any()
+                        None => view! {
+                            <Imports imports=shown_imports/>
+                            {move || shown.get().and_then(Result::ok).map(|types| view! { <TaskTypes types/> })}
+                            <RunDialog chosen/>
                         }
-                        _ => ().into_any(),
+                        .into_any(),
                     }
                 })}
             </Transition>
@@ -128,7 +150,7 @@ fn Imports(imports: RwSignal<Vec<Import>>) -> impl IntoView {
 }
 
 #[component]
-fn RunDialog(chosen: Memo<Option<TaskType>>, params: Option<Json>) -> impl IntoView {
+fn RunDialog(chosen: Memo<Option<Chosen>>) -> impl IntoView {
     let dialog = NodeRef::<html::Dialog>::new();
     let navigate = use_navigate();
     let close = Callback::new(move |()| {
@@ -142,7 +164,10 @@ fn RunDialog(chosen: Memo<Option<TaskType>>, params: Option<Json>) -> impl IntoV
         let open = chosen.with(Option::is_some);
         if let Some(dialog) = dialog.get() {
             error.set(None);
-            done.set(None);
+            // Set to nothing again, it would draw the form again, without what was typed meanwhile.
+            if done.with_untracked(Option::is_some) {
+                done.set(None);
+            }
             match open {
                 true if !dialog.open() => drop(dialog.show_modal()),
                 false if dialog.open() => dialog.close(),
@@ -151,7 +176,7 @@ fn RunDialog(chosen: Memo<Option<TaskType>>, params: Option<Json>) -> impl IntoV
         }
     });
     let submit = Callback::new(move |params: Result<Json, String>| {
-        let Some(task) = chosen.get_untracked().filter(|_| !busy.get_untracked()) else { return };
+        let Some(Chosen { task, .. }) = chosen.get_untracked().filter(|_| !busy.get_untracked()) else { return };
         match params {
             Err(wrong) => error.set(Some(wrong)),
             Ok(params) => {
@@ -180,8 +205,7 @@ fn RunDialog(chosen: Memo<Option<TaskType>>, params: Option<Json>) -> impl IntoV
             }
         >
             {move || {
-                let params = params.clone();
-                chosen.get().map(|task| {
+                chosen.get().map(|Chosen { task, params }| {
                     let (name, description) = (task.name.clone(), task.description.clone());
                     view! {
                         <h2 id="run-title">{format!("Run {name}")}</h2>
