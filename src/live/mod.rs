@@ -18,7 +18,7 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use leptos::prelude::*;
-use taskscope_wire::{LiveEvent, LiveMessage, Metrics, MissedEvents, Position, ServerState, TaskMetrics};
+use taskscope_wire::{AnalysisEvent, LiveEvent, LiveMessage, Metrics, MissedEvents, Position, ServerState, TaskMetrics};
 
 pub use backoff::backoff;
 pub use refetch::{Refetch, use_refetch};
@@ -65,6 +65,7 @@ pub struct Live {
     feed_drawn: StoredValue<DateTime<Utc>>,
     feed_waits: StoredValue<bool>,
     latest: RwSignal<Arc<[Arc<LiveEvent>]>>,
+    analysis: RwSignal<Arc<[AnalysisEvent]>>,
     stale: RwSignal<u64>,
 }
 
@@ -81,6 +82,7 @@ pub fn provide_live() {
         feed_drawn: StoredValue::new(DateTime::UNIX_EPOCH),
         feed_waits: StoredValue::new(false),
         latest: RwSignal::new(Arc::default()),
+        analysis: RwSignal::new(Arc::default()),
         stale: RwSignal::new(0),
     };
     provide_context(live);
@@ -186,6 +188,12 @@ impl Live {
         self.latest.into()
     }
 
+    /// What happened to analysis runs in the last frame, oldest first.
+    #[must_use]
+    pub fn analysis(self) -> Signal<Arc<[AnalysisEvent]>> {
+        self.analysis.into()
+    }
+
     /// Counts how often what was fetched became doubtful, and must be fetched again.
     #[must_use]
     pub fn stale(self) -> Signal<u64> {
@@ -194,14 +202,18 @@ impl Live {
 
     fn change(self, change: impl FnOnce(&mut Dashboard) -> Next) {
         let mut next = Next::Go;
-        let mut fresh = Vec::new();
+        let (mut fresh, mut analysis) = (Vec::new(), Vec::new());
         self.dashboard.update_value(|dashboard| {
             next = change(dashboard);
             fresh = dashboard.take_fresh();
+            analysis = dashboard.take_fresh_analysis();
         });
         self.dashboard.with_value(|dashboard| self.publish(dashboard));
         if !fresh.is_empty() {
             self.latest.set(fresh.into());
+        }
+        if !analysis.is_empty() {
+            self.analysis.set(analysis.into());
         }
         if next == Next::Refetch {
             self.stale.update(|times| *times += 1);

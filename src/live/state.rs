@@ -2,7 +2,8 @@ use std::{collections::VecDeque, sync::Arc};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use taskscope_wire::{
-    LiveEvent, LiveMessage, Metrics, MissedEvents, Position, REGISTERED_TASK_TYPES, ServerState, TaskMetrics, TaskStatus,
+    AnalysisEvent, LiveEvent, LiveMessage, Metrics, MissedEvents, Position, REGISTERED_TASK_TYPES, ServerState, TaskMetrics,
+    TaskStatus,
 };
 
 /// How many events the feed shows.
@@ -52,6 +53,7 @@ pub struct Dashboard {
     recent: VecDeque<Arc<LiveEvent>>,
     forgotten: i64,
     fresh: Vec<Arc<LiveEvent>>,
+    fresh_analysis: Vec<AnalysisEvent>,
 }
 
 impl Dashboard {
@@ -87,6 +89,13 @@ impl Dashboard {
     pub fn apply(&mut self, message: LiveMessage) -> Next {
         match message {
             LiveMessage::Event(event) => self.apply_event(*event),
+            LiveMessage::Analysis(event) => {
+                if self.position.as_ref().is_none_or(|position| event.seq > position.seq) {
+                    self.advance(event.seq);
+                    self.fresh_analysis.push(*event);
+                }
+                Next::Go
+            }
             LiveMessage::Hello { position, recovered } => self.greet(position, recovered),
             LiveMessage::Gap { to, .. } => {
                 self.advance(to);
@@ -152,6 +161,11 @@ impl Dashboard {
     /// The events that were applied since this was last asked.
     pub fn take_fresh(&mut self) -> Vec<Arc<LiveEvent>> {
         std::mem::take(&mut self.fresh)
+    }
+
+    /// What happened to analysis runs since this was last asked.
+    pub fn take_fresh_analysis(&mut self) -> Vec<AnalysisEvent> {
+        std::mem::take(&mut self.fresh_analysis)
     }
 
     /// Until the stream begins, what was fetched says where it must begin: at the earliest of the places.

@@ -74,7 +74,7 @@ impl Server {
         hub.set_server(ServerState { database_up: false, database_down_since: Some(Utc::now()), events_waiting: 0 });
         let recorder = Recorder::open(&data_dir.spool()?, config.spool_limit_bytes, store.clone(), hub.clone())
             .context("the spool can't be opened")?;
-        let workload = Workload::new(options.clone(), own_reporter(addr, &config)?, &config);
+        let workload = Workload::new(options.clone(), own_reporter(addr, &config)?, &config)?;
         let state = AppState {
             leptos: config.leptos.clone(),
             workload: workload.clone(),

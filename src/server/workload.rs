@@ -8,7 +8,7 @@ use sqlx::{
 };
 use taskscope_client::Reporter;
 use taskscope_wire::{Import, Json, TaskType, Triggered};
-use taskscope_workload::{Queue, TriggerError, WorkloadConfig};
+use taskscope_workload::{Queue, Service, ServiceError, TriggerError, WorkloadConfig};
 use tokio::sync::OnceCell;
 
 use super::{config::Config, store::StoreError};
@@ -24,8 +24,7 @@ pub struct Workload(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     queue: Queue,
-    pool: PgPool,
-    config: WorkloadConfig,
+    service: Service,
     types: Vec<TaskType>,
     set_up: OnceCell<()>,
     reporter: Reporter,
@@ -33,19 +32,21 @@ struct Shared {
 
 impl Workload {
     /// Prepares the way; the queue's tables are made when they are first needed. `reporter` tells the monitor of what is queued.
-    pub(super) fn new(options: PgConnectOptions, reporter: Reporter, config: &Config) -> Self {
+    ///
+    /// # Errors
+    /// The machine's certificates can't be read.
+    pub(super) fn new(options: PgConnectOptions, reporter: Reporter, config: &Config) -> anyhow::Result<Self> {
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(std::time::Duration::from_secs(2))
             .connect_lazy_with(options.application_name("taskscope-queue"));
-        Self(Arc::new(Shared {
+        Ok(Self(Arc::new(Shared {
             queue: Queue::new(pool.clone(), Some(reporter.clone())),
-            pool,
             types: taskscope_workload::task_types(&config.workload),
-            config: config.workload.clone(),
+            service: Service::new(pool, config.workload.clone())?,
             set_up: OnceCell::new(),
             reporter,
-        }))
+        })))
     }
 
     /// All task types, those that can't run yet among them.
@@ -78,19 +79,31 @@ impl Workload {
     /// # Errors
     /// Postgres doesn't answer.
     pub async fn imports(&self) -> Result<Vec<Import>, StoreError> {
-        Ok(taskscope_workload::imports(&self.0.pool).await?)
+        Ok(taskscope_workload::imports(self.pool()).await?)
+    }
+
+    /// What answers requests on the product's own tables.
+    #[must_use]
+    pub fn service(&self) -> &Service {
+        &self.0.service
+    }
+
+    /// The connections of the product's own tables.
+    #[must_use]
+    pub fn pool(&self) -> &PgPool {
+        self.0.service.pool()
     }
 
     /// The settings of the task types.
     #[must_use]
     pub fn config(&self) -> &WorkloadConfig {
-        &self.0.config
+        self.0.service.config()
     }
 
     /// Tells what is left to tell.
     pub(super) async fn stop(&self, limit: std::time::Duration) {
         self.0.reporter.shutdown(limit).await;
-        let _ = tokio::time::timeout(limit, self.0.pool.close()).await;
+        let _ = tokio::time::timeout(limit, self.pool().close()).await;
     }
 }
 
@@ -99,6 +112,16 @@ impl From<TriggerError> for AppError {
         match error {
             TriggerError::UnknownTask { name, .. } => Self::NotFound(format!("task type {name}")).with_status(),
             TriggerError::Database(cause) => StoreError::from(cause).into(),
+            other => Self::Refused(other.to_string()).with_status(),
+        }
+    }
+}
+
+impl From<ServiceError> for AppError {
+    fn from(error: ServiceError) -> Self {
+        match error {
+            ServiceError::NotFound(what) => Self::NotFound(what).with_status(),
+            ServiceError::Database(cause) => StoreError::from(cause).into(),
             other => Self::Refused(other.to_string()).with_status(),
         }
     }

@@ -7,14 +7,24 @@ type Caller = leptos::server_fn::client::reqwest::ReqwestClient;
 #[cfg(not(feature = "client"))]
 type Caller = leptos::server_fn::client::browser::BrowserClient;
 
+pub mod analysis;
 pub mod events;
 pub mod executions;
+pub mod knowledge;
 pub mod metrics;
 pub mod tasks;
 pub mod workers;
 
+pub use analysis::{
+    CancelRun, CloseRun, CreateRun, GetAssignments, GetProjects, GetProposals, GetRun, GetRunLog, GetRuns, ReviewProposal,
+    StartRun, cancel_run, close_run, create_run, get_assignments, get_projects, get_proposals, get_run, get_run_log, get_runs,
+    review_proposal, start_run,
+};
 pub use events::{LatestEvents, latest_events};
 pub use executions::{GetExecution, GetHistory, get_execution, get_history};
+pub use knowledge::{
+    GetAtoms, GetMessages, GetTopic, GetTopics, ReviewAtom, get_atoms, get_messages, get_topic, get_topics, review_atom,
+};
 pub use metrics::{GetMetrics, GetTaskNames, get_metrics, get_task_names};
 pub use tasks::{GetImports, GetTaskTypes, TriggerTask, get_imports, get_task_types, trigger_task};
 pub use workers::{GetWorkers, get_workers};

@@ -3,13 +3,16 @@
 //!
 //! Nothing here knows how data is stored, sent or drawn, so that clients, the server and the browser share it.
 
+mod analysis;
 mod clean;
 mod event;
 mod heartbeat;
 mod json;
+mod knowledge;
 mod live;
 mod metrics;
 mod native;
+mod page;
 mod record;
 mod status;
 mod task_types;
@@ -18,13 +21,20 @@ mod tasks;
 pub mod time;
 mod workers;
 
+pub use analysis::{
+    AccuracyMetrics, AnalysisEvent, AnalysisEventKind, AnalysisUpdate, Assignment, Category, MergeRequest, NewRun, Priority,
+    Progress, Project, Proposal, ProposalQuery, ProposalStatus, ProposalsCreated, Recommendation, Review, Run, RunError,
+    RunLogLine, RunQuery, RunStarted, RunStatus, TriggerType,
+};
 pub use clean::{MAX_DEPTH, clean};
 pub use event::{Attribution, EventKind, Finish, Source, TaskEvent, limits};
 pub use heartbeat::Heartbeat;
 pub use json::Json;
+pub use knowledge::{Atom, AtomKind, AtomQuery, AtomStatus, AtomVersion, Message, MessageQuery, Topic, TopicQuery};
 pub use live::{LiveData, LiveEvent, LiveMessage, Position, Previous, ServerState};
 pub use metrics::{Metrics, TaskMetrics, TrendPoint, time_window};
 pub use native::{BatchItem, BatchOutcome, NativeEvent, NativeKind, Numbering};
+pub use page::{Page, check_page};
 pub use record::{AttemptSummary, ErrorBody, Execution, HistoryPage, HistoryQuery, InvalidQuery, MissedEvents, page_size};
 pub use status::{ParseStatusError, TaskStatus};
 pub use task_types::{REGISTERED_TASK_TYPES, UNKNOWN_TASK_NAME};

@@ -1,7 +1,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{Json, NativeKind, TaskStatus};
+use crate::{AnalysisEvent, Json, NativeKind, TaskStatus};
 
 /// A place in the stream of live messages. Sequence numbers of one epoch have no gaps; another epoch is another stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,6 +127,8 @@ pub enum LiveMessage {
         /// Its number in the stream.
         seq: i64,
     },
+    /// What happened to an analysis run.
+    Analysis(Box<AnalysisEvent>),
     /// How the server is.
     Server(ServerState),
     /// A type that this version doesn't know.
@@ -153,6 +155,8 @@ impl LiveMessage {
         struct Peek<'a> {
             #[serde(rename = "type", borrow, default)]
             kind: std::borrow::Cow<'a, str>,
+            /// Messages about analysis runs have this in place of a type.
+            event: Option<serde::de::IgnoredAny>,
         }
         let peek: Peek<'_> = serde_json::from_str(text)?;
         Ok(match peek.kind.as_ref() {
@@ -167,6 +171,7 @@ impl LiveMessage {
                     Self::Server(ServerState { database_up, database_down_since, events_waiting })
                 }
             },
+            "" if peek.event.is_some() => serde_json::from_str(text).map_or(Self::Other, |event| Self::Analysis(Box::new(event))),
             _ => Self::Other,
         })
     }
@@ -187,6 +192,7 @@ impl LiveMessage {
     pub fn encode(self) -> Result<String, serde_json::Error> {
         let control = match self {
             Self::Event(event) => return serde_json::to_string(&event),
+            Self::Analysis(event) => return serde_json::to_string(&event),
             Self::Hello { position, recovered } => Control::Hello { epoch: position.epoch, seq: position.seq, recovered },
             Self::Gap { from, to } => Control::Gap { from, to },
             Self::Changed { seq } => Control::Changed { seq },

@@ -5,6 +5,7 @@
 //! repeated. A worker that dies, or loses the database, loses no task. A tick of the clock is queued once, however many workers there are.
 //! The bodies know nothing of monitoring: attempts are reported where they are run.
 
+pub mod analysis;
 mod archive;
 mod attempt;
 mod config;
@@ -13,9 +14,12 @@ mod demo;
 mod failure;
 mod http;
 mod ingest_run;
+pub mod knowledge;
+mod llm;
 pub mod messages;
 mod panics;
 mod params;
+pub mod providers;
 mod queue;
 mod registry;
 mod reporting;
@@ -23,6 +27,8 @@ mod sample;
 mod scheduler;
 mod scoring;
 mod seed;
+mod service;
+mod service_error;
 mod tasks;
 pub mod telegram;
 mod webhook;
@@ -34,4 +40,6 @@ pub use ingest_run::imports;
 pub use queue::{Queue, TriggerError};
 pub use registry::{queues, task_types};
 pub use seed::{SeedOutcome, seed};
+pub use service::Service;
+pub use service_error::ServiceError;
 pub use worker::Worker;

@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use sqlx::{PgConnection, PgPool, Postgres, QueryBuilder};
+use sqlx::{PgConnection, PgPool, Postgres, QueryBuilder, Row, postgres::PgRow};
+use taskscope_wire::{Message, MessageQuery, Page, check_page};
+
+use crate::ServiceError;
 
 /// A message as `POST /api/v1/messages` takes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,30 +28,6 @@ pub struct NewMessage {
     pub external_id: Option<String>,
 }
 
-/// A stored message.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, sqlx::FromRow)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Message {
-    /// Its number.
-    pub id: i64,
-    /// Its name outside.
-    pub external_id: Option<String>,
-    /// The chat or channel.
-    pub channel: Option<String>,
-    /// Who wrote it.
-    pub author: String,
-    /// Its text.
-    pub content: String,
-    /// When it was written.
-    pub sent_at: DateTime<Utc>,
-    /// When it was last edited.
-    pub edited_at: Option<DateTime<Utc>>,
-    /// How important it is, from 0 to 1, once it is scored.
-    pub score: Option<f64>,
-    /// Whether it came with the program.
-    pub sample: bool,
-}
-
 /// What became of a message that was posted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -59,89 +38,20 @@ pub struct InsertedMessage {
     pub created: bool,
 }
 
-/// Which messages to list, newest first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
-#[serde(default, deny_unknown_fields)]
-pub struct MessageQuery {
-    /// Sent at this time or later.
-    pub start_date: Option<DateTime<Utc>>,
-    /// Sent before this time.
-    pub end_date: Option<DateTime<Utc>>,
-    /// In this chat or channel.
-    pub channel: Option<String>,
-    /// With this text in the content or the author's name.
-    pub q: Option<String>,
-    /// The page, from 1.
-    pub page: i64,
-    /// Messages a page, 1 to 50.
-    pub page_size: i64,
-}
-
-impl Default for MessageQuery {
-    fn default() -> Self {
-        Self { start_date: None, end_date: None, channel: None, q: None, page: 1, page_size: MessageQuery::LARGEST_PAGE }
-    }
-}
-
-/// A page of messages.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct MessagePage {
-    /// How many there are in all.
-    pub total_count: i64,
-    /// This page, from 1.
-    pub page: i64,
-    /// Messages a page.
-    pub page_size: i64,
-    /// How many pages there are.
-    pub total_pages: i64,
-    /// The messages.
-    pub items: Vec<Message>,
-}
-
-/// Why messages were not listed or kept.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum MessageError {
-    /// A sentence that names the field and what is allowed.
-    #[error("{0}")]
-    Invalid(String),
-    /// Postgres didn't answer.
-    #[error("the messages can't be reached")]
-    Database(#[from] sqlx::Error),
-}
-
-impl MessageQuery {
-    /// The most messages a page.
-    pub const LARGEST_PAGE: i64 = 50;
-
-    fn check(&self) -> Result<(), MessageError> {
-        let invalid = |sentence: String| Err(MessageError::Invalid(sentence));
-        if !(1..=1_000_000_000).contains(&self.page) {
-            return invalid(format!("page must be 1 or more, not {}", self.page));
-        }
-        if !(1..=Self::LARGEST_PAGE).contains(&self.page_size) {
-            return invalid(format!("page_size must be 1 to {}, not {}", Self::LARGEST_PAGE, self.page_size));
-        }
-        Ok(())
-    }
-}
-
 impl NewMessage {
     /// The longest content, in bytes.
     pub const LONGEST_CONTENT: usize = 64 * 1024;
     /// The longest name or external id, in bytes.
     pub const LONGEST_NAME: usize = 512;
 
-    fn check(&self, index: usize) -> Result<(), MessageError> {
+    fn check(&self, index: usize) -> Result<(), ServiceError> {
         let names =
             [("author", Some(&self.author)), ("channel", self.channel.as_ref()), ("external_id", self.external_id.as_ref())];
         let names = names.into_iter().filter_map(|(field, text)| Some((field, text?, Self::LONGEST_NAME)));
         for (field, text, longest) in names.chain([("content", &self.content, Self::LONGEST_CONTENT)]) {
             if text.trim().is_empty() || text.len() > longest || text.contains('\0') {
                 let allowed = format!("must be 1 to {longest} bytes of text without a NUL character");
-                return Err(MessageError::Invalid(format!("messages[{index}].{field} {allowed}")));
+                return Err(ServiceError::Invalid(format!("messages[{index}].{field} {allowed}")));
             }
         }
         Ok(())
@@ -152,15 +62,28 @@ impl NewMessage {
 ///
 /// # Errors
 /// The query asks for what is not allowed, or Postgres doesn't answer.
-pub async fn list(pool: &PgPool, query: &MessageQuery) -> Result<MessagePage, MessageError> {
-    query.check()?;
+pub async fn list(pool: &PgPool, query: &MessageQuery) -> Result<Page<Message>, ServiceError> {
+    check_page(query.page, query.page_size).map_err(ServiceError::Invalid)?;
     let total_count: i64 = filtered("select count(*)", query).build_query_scalar().fetch_one(pool).await?;
     let mut page = filtered("select id, external_id, channel, author, content, sent_at, edited_at, score, sample", query);
     page.push(" order by sent_at desc, id desc limit ").push_bind(query.page_size);
     page.push(" offset ").push_bind((query.page - 1) * query.page_size);
-    let items = page.build_query_as().fetch_all(pool).await?;
-    let total_pages = total_count.div_euclid(query.page_size) + i64::from(total_count % query.page_size > 0);
-    Ok(MessagePage { total_count, page: query.page, page_size: query.page_size, total_pages, items })
+    let items = page.build().try_map(|row| from_row(&row)).fetch_all(pool).await?;
+    Ok(Page::new(total_count, query.page, query.page_size, items))
+}
+
+fn from_row(row: &PgRow) -> Result<Message, sqlx::Error> {
+    Ok(Message {
+        id: row.try_get("id")?,
+        external_id: row.try_get("external_id")?,
+        channel: row.try_get("channel")?,
+        author: row.try_get("author")?,
+        content: row.try_get("content")?,
+        sent_at: row.try_get("sent_at")?,
+        edited_at: row.try_get("edited_at")?,
+        score: row.try_get("score")?,
+        sample: row.try_get("sample")?,
+    })
 }
 
 fn filtered(select: &str, query: &MessageQuery) -> QueryBuilder<Postgres> {
@@ -187,7 +110,7 @@ fn filtered(select: &str, query: &MessageQuery) -> QueryBuilder<Postgres> {
 ///
 /// # Errors
 /// One of them is not allowed, or Postgres doesn't answer.
-pub async fn insert(pool: &PgPool, messages: &[NewMessage]) -> Result<Vec<InsertedMessage>, MessageError> {
+pub async fn insert(pool: &PgPool, messages: &[NewMessage]) -> Result<Vec<InsertedMessage>, ServiceError> {
     for (index, message) in messages.iter().enumerate() {
         message.check(index)?;
     }
@@ -195,7 +118,7 @@ pub async fn insert(pool: &PgPool, messages: &[NewMessage]) -> Result<Vec<Insert
     let mut inserted = Vec::with_capacity(messages.len());
     for message in messages {
         let row = sqlx::query_as!(
-            Row,
+            Inserted,
             r#"with added as (
                    insert into messages (author, content, sent_at, channel, external_id) values ($1, $2, $3, $4, $5)
                    on conflict (external_id) do nothing returning id
@@ -218,7 +141,7 @@ pub async fn insert(pool: &PgPool, messages: &[NewMessage]) -> Result<Vec<Insert
     Ok(inserted)
 }
 
-struct Row {
+struct Inserted {
     id: i64,
     created: bool,
 }

@@ -1,5 +1,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
-use taskscope_workload::messages::{self, MessageError, MessageQuery, NewMessage};
+use taskscope_wire::MessageQuery;
+use taskscope_workload::{
+    ServiceError,
+    messages::{self, NewMessage},
+};
 
 use crate::support::Setting;
 
@@ -39,7 +43,7 @@ async fn bad_messages_are_refused_whole_with_the_field() {
     ] {
         let error = messages::insert(&setting.pool, &[message("Ira", "good", now, None), bad]).await.unwrap_err();
         assert!(
-            matches!(&error, MessageError::Invalid(sentence) if sentence.starts_with(&format!("messages[1].{field} "))),
+            matches!(&error, ServiceError::Invalid(sentence) if sentence.starts_with(&format!("messages[1].{field} "))),
             "{error}"
         );
     }

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use taskscope_wire::{ErrorBody, InvalidQuery};
-use taskscope_workload::TriggerError;
+use taskscope_workload::{ServiceError, TriggerError};
 
 use crate::server::{new_request_id, recorder::SpoolError, store::StoreError};
 
@@ -30,6 +30,8 @@ pub(super) enum ApiError {
     NotFound(String),
     /// The same, in a whole sentence.
     Unknown(String),
+    /// It can't be done as things are.
+    Conflict(String),
     /// The body is too large.
     TooLarge(String),
     /// The body is of another type.
@@ -52,6 +54,7 @@ impl IntoResponse for ApiError {
             Self::CrossSite => (StatusCode::FORBIDDEN, "pages of other sites may not call this".to_owned()),
             Self::NotFound(what) => (StatusCode::NOT_FOUND, format!("there is no {what}")),
             Self::Unknown(error) => (StatusCode::NOT_FOUND, error),
+            Self::Conflict(error) => (StatusCode::CONFLICT, error),
             Self::TooLarge(error) => (StatusCode::PAYLOAD_TOO_LARGE, error),
             Self::UnsupportedType(allowed) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("the content-type must be {allowed}")),
             Self::Unavailable(error) => (StatusCode::SERVICE_UNAVAILABLE, error),
@@ -110,6 +113,17 @@ impl From<TriggerError> for ApiError {
         match error {
             TriggerError::UnknownTask { .. } => Self::Unknown(error.to_string()),
             TriggerError::Database(cause) => StoreError::from(cause).into(),
+            other => Self::Invalid(other.to_string()),
+        }
+    }
+}
+
+impl From<ServiceError> for ApiError {
+    fn from(error: ServiceError) -> Self {
+        match error {
+            ServiceError::NotFound(what) => Self::NotFound(what),
+            ServiceError::Conflict(sentence) => Self::Conflict(sentence),
+            ServiceError::Database(cause) => StoreError::from(cause).into(),
             other => Self::Invalid(other.to_string()),
         }
     }

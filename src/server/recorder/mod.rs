@@ -18,7 +18,7 @@ use std::{
 };
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use taskscope_wire::{Attribution, EventKind, Finish, Source, TaskEvent, taskiq};
+use taskscope_wire::{Attribution, EventKind, Finish, LiveMessage, Source, TaskEvent, taskiq};
 use tokio::sync::Notify;
 
 use self::changes::{Changes, foreign_messages};
@@ -39,9 +39,9 @@ const BATCH_LIMIT: Duration = Duration::from_secs(15);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How far back attempts of a task are looked for at first: nearly always its first event is younger.
 const NEAR: TimeDelta = TimeDelta::hours(36);
-/// Changes by SQL that are told together.
+/// Changes by SQL, or events of analysis runs, that are told together.
 const FOREIGN_BATCH: i64 = 5000;
-/// How often changes by SQL are looked for if no notification comes.
+/// How often these are looked for if no notification comes.
 const FOREIGN_POLL: Duration = Duration::from_secs(1);
 
 /// Takes events and sees that they are stored.
@@ -83,7 +83,7 @@ impl Recorder {
         self.spool.waiting_bytes()
     }
 
-    /// Somebody wrote the log by SQL: have a look.
+    /// Somebody wrote the log by SQL, or something happened to an analysis run: have a look.
     pub fn look_for_foreign_changes(&self) {
         self.foreign.notify_one();
     }
@@ -235,6 +235,7 @@ impl Writer {
 
     async fn tell_foreign_changes(&mut self) {
         while let Ok(true) = limited(self.try_tell_foreign_changes()).await {}
+        while let Ok(true) = limited(self.try_tell_analysis_events()).await {}
     }
 
     /// Whether there may be more.
@@ -246,6 +247,20 @@ impl Writer {
         let taken = tx.take_foreign_changes(FOREIGN_BATCH).await?;
         let more = taken.len() as i64 == FOREIGN_BATCH;
         let written = tx.commit(foreign_messages(taken)).await?;
+        self.hub.publish(written.position, written.messages);
+        Ok(more)
+    }
+
+    /// Whether there may be more.
+    async fn try_tell_analysis_events(&mut self) -> Result<bool, StoreError> {
+        if !self.store.has_analysis_events().await? {
+            return Ok(false);
+        }
+        let mut tx = self.store.begin_batch().await?;
+        let taken = tx.take_analysis_events(FOREIGN_BATCH).await?;
+        let more = taken.len() as i64 == FOREIGN_BATCH;
+        let messages = taken.into_iter().map(|event| LiveMessage::Analysis(Box::new(event))).collect();
+        let written = tx.commit(messages).await?;
         self.hub.publish(written.position, written.messages);
         Ok(more)
     }

@@ -250,6 +250,7 @@ impl BatchTx {
 fn number(mut message: LiveMessage, number: i64) -> LiveMessage {
     match &mut message {
         LiveMessage::Event(event) => event.seq = number,
+        LiveMessage::Analysis(event) => event.seq = number,
         LiveMessage::Changed { seq } => *seq = number,
         _ => {}
     }

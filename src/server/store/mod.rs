@@ -3,6 +3,7 @@
 //! Reads take one snapshot each, so that the numbers of an answer agree with each other. Writes go through [`BatchTx`] alone,
 //! which holds the sequencer's row: batches of all recorders on one database are one after the other.
 
+mod analysis;
 mod attempt;
 mod batch;
 mod events;
@@ -34,7 +35,7 @@ const UNDEFINED_TABLE: &str = "42P01";
 
 /// The channel on which recorders tell each other that a batch was committed.
 const LIVE_CHANNEL: &str = "taskscope_live";
-/// The channel on which the triggers tell that somebody wrote the log by SQL.
+/// The channel on which triggers tell that somebody wrote the log by SQL, or that something happened to an analysis run.
 const FOREIGN_CHANNEL: &str = "taskscope_foreign";
 
 /// The connections to Postgres. Clones share them.

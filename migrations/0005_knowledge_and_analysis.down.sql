@@ -1,0 +1,20 @@
+drop table analysis_events;
+drop function tell_analysis_events();
+alter table messages drop column extracted_at;
+drop table embeddings;
+drop table atom_links;
+drop table topic_messages;
+drop table atom_messages;
+drop table atom_versions;
+drop table atoms;
+drop table topics;
+drop table proposals;
+drop table analysis_log;
+drop table analysis_batches;
+drop table analysis_runs;
+drop table projects;
+drop table agent_assignments;
+drop table task_configs;
+drop table agents;
+drop table providers;
+-- The extension stays: others may use it by now.
