@@ -53,12 +53,19 @@ async fn first_round(queue: &Queue) -> anyhow::Result<Vec<Triggered>> {
     let mut round: Vec<(&str, Value)> = vec![("ingest_telegram_messages_task", json!({"source": "sample", "score_each": true}))];
     round.extend((0..5).map(|number| ("save_telegram_message", demo::update(number, Utc::now()))));
     round.extend(apart.into_iter().map(|id| ("score_message_task", json!({"message_id": id}))));
-    let scheduled = ["score_unscored_messages_task", "scheduled_daily_digest_task", "scheduled_notification_alert_task"];
-    round.extend(scheduled.map(|name| (name, json!({}))));
-    round.push(("cleanup_old_task_logs", json!({})));
+    let without_params = [
+        "score_unscored_messages_task",
+        "scheduled_daily_digest_task",
+        "scheduled_notification_alert_task",
+        "cleanup_old_task_logs",
+        "scheduled_knowledge_extraction_task",
+        "embed_messages_batch_task",
+    ];
+    round.extend(without_params.map(|name| (name, json!({}))));
     let mut queued = Vec::new();
     for (number, (name, params)) in round.into_iter().enumerate() {
         queued.extend(queue.push_once(name, params, &format!("seed@{number}")).await?);
     }
+    demo::analyse(queue, TimeDelta::days(7)).await?;
     Ok(queued)
 }

@@ -4,14 +4,19 @@ use axum::{
     Json,
     body::Bytes,
     extract::{Path, State, rejection::BytesRejection},
-    http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
 use chrono::Utc;
 use serde_json::{json, value::RawValue};
 use taskscope_wire::{BatchItem, BatchOutcome, ErrorBody, NativeEvent, TaskEvent, clean, taskiq as protocol};
 
-use super::{IngestToken, access::check_reporter, error::ApiError};
+use super::{
+    IngestToken,
+    access::check_reporter,
+    error::ApiError,
+    extract::{check_json, content_type, refused_body},
+};
 use crate::server::recorder::Recorder;
 
 /// Events in one batch.
@@ -119,9 +124,7 @@ pub(super) async fn taskiq(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
     check_reporter(&token, &headers)?;
-    if content_type(&headers) != "application/json" {
-        return Err(ApiError::UnsupportedType("application/json"));
-    }
+    check_json(&headers)?;
     let body = body.map_err(refused_body)?;
     let event = protocol::split_path(&rest)
         .and_then(|(task_id, step)| protocol::decode(task_id, step, &clean(&body), Utc::now()))
@@ -130,19 +133,6 @@ pub(super) async fn taskiq(
     recorder.accept(&[event]).await?;
     count("taskiq", 1, 0);
     Ok(Json(json!({ "success": true })).into_response())
-}
-
-pub(super) fn content_type(headers: &HeaderMap) -> &str {
-    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    value.split(';').next().unwrap_or_default().trim()
-}
-
-pub(super) fn refused_body(rejection: BytesRejection) -> ApiError {
-    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        ApiError::TooLarge(format!("the body must be at most {} bytes long", super::LARGEST_BODY))
-    } else {
-        ApiError::Invalid(format!("the body could not be read: {rejection}"))
-    }
 }
 
 fn count(source: &'static str, accepted: usize, rejected: usize) {

@@ -1,9 +1,13 @@
 //! What the world may ask: one table of routes, each with who may call it.
 
 mod access;
+mod analysis;
 mod error;
+mod extract;
 mod health;
 mod ingest;
+mod knowledge;
+mod messages;
 mod monitoring;
 mod openapi;
 mod pages;
@@ -19,7 +23,7 @@ use axum::{
     extract::{DefaultBodyLimit, FromRef},
     http::{HeaderName, HeaderValue},
     middleware,
-    routing::{MethodRouter, any, get, post},
+    routing::{MethodRouter, any, get, post, put},
 };
 use leptos::config::LeptosOptions;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -33,7 +37,7 @@ pub use openapi::openapi;
 
 use super::{hub::Hub, new_request_id, recorder::Recorder, store::Store, workload::Workload};
 
-/// Bytes of the largest body: a batch of native events.
+/// Bytes of the largest body: a batch of native events, or of messages.
 const LARGEST_BODY: usize = 8 * 1024 * 1024;
 
 /// What handlers work with.
@@ -99,11 +103,7 @@ struct Table {
 
 impl Table {
     fn route(mut self, method: &'static str, path: &str, access: Access, handler: MethodRouter<AppState>) -> Self {
-        let handler = match access {
-            Access::Anyone | Access::Telegram => handler,
-            Access::Reporter => handler.layer(DefaultBodyLimit::max(LARGEST_BODY)),
-        };
-        self.router = self.router.route(path, handler);
+        self.router = self.router.route(path, handler.layer(DefaultBodyLimit::max(LARGEST_BODY)));
         self.routes.push(RouteInfo { method, path: path.to_owned(), access });
         self
     }
@@ -129,6 +129,24 @@ pub fn router(state: AppState) -> (Router, Vec<RouteInfo>) {
         .route("GET", "/api/v1/imports", Anyone, get(tasks::imports))
         .route("GET", "/api/v1/tasks", Anyone, get(tasks::list))
         .route("POST", "/api/v1/tasks/{name}", Anyone, post(tasks::trigger))
+        .route("GET", "/api/v1/messages", Anyone, get(messages::list))
+        .route("POST", "/api/v1/messages", Anyone, post(messages::insert))
+        .route("GET", "/api/v1/analysis/runs", Anyone, get(analysis::list))
+        .route("POST", "/api/v1/analysis/runs", Anyone, post(analysis::create))
+        .route("GET", "/api/v1/analysis/runs/{id}", Anyone, get(analysis::show))
+        .route("GET", "/api/v1/analysis/runs/{id}/log", Anyone, get(analysis::log))
+        .route("POST", "/api/v1/analysis/runs/{id}/start", Anyone, post(analysis::start))
+        .route("POST", "/api/v1/analysis/runs/{id}/cancel", Anyone, post(analysis::cancel))
+        .route("POST", "/api/v1/analysis/runs/{id}/close", Anyone, post(analysis::close))
+        .route("GET", "/api/v1/proposals", Anyone, get(analysis::proposals))
+        .route("GET", "/api/v1/proposals/{id}", Anyone, get(analysis::proposal))
+        .route("PUT", "/api/v1/proposals/{id}/{review}", Anyone, put(analysis::review))
+        .route("GET", "/api/v1/topics", Anyone, get(knowledge::topics))
+        .route("GET", "/api/v1/topics/{id}", Anyone, get(knowledge::topic))
+        .route("GET", "/api/v1/atoms", Anyone, get(knowledge::atoms))
+        .route("GET", "/api/v1/atoms/{id}", Anyone, get(knowledge::atom))
+        .route("GET", "/api/v1/atoms/{id}/versions", Anyone, get(knowledge::versions))
+        .route("PUT", "/api/v1/atoms/{id}/{review}", Anyone, put(knowledge::review))
         .route("POST", "/api/v1/telegram/webhook", Telegram, post(telegram::webhook))
         .route("GET", "/ws", Anyone, get(socket::watch))
         .route("ANY", "/api/{*rest}", Anyone, any(error::no_such_path));

@@ -1,9 +1,9 @@
 //! The description of the HTTP API, made from the handlers.
 
-use taskscope_wire::{LiveEvent, ServerState};
+use taskscope_wire::{AnalysisEvent, LiveEvent, Progress, ProposalsCreated, ServerState};
 use utoipa::OpenApi;
 
-use super::{health, ingest, monitoring, socket, tasks, telegram, workers};
+use super::{analysis, health, ingest, knowledge, messages, monitoring, socket, tasks, telegram, workers};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -11,13 +11,19 @@ use super::{health, ingest, monitoring, socket, tasks, telegram, workers};
     paths(
         ingest::native, ingest::taskiq, monitoring::metrics, monitoring::history, monitoring::execution, monitoring::events,
         workers::heartbeat, workers::workers, tasks::imports, tasks::list, tasks::trigger, telegram::webhook,
+        messages::list, messages::insert, analysis::list, analysis::create, analysis::show, analysis::log, analysis::start,
+        analysis::cancel, analysis::close, analysis::proposals, analysis::proposal, analysis::review, knowledge::topics,
+        knowledge::topic, knowledge::atoms, knowledge::atom, knowledge::versions, knowledge::review,
         socket::watch, health::healthz, health::readyz, health::metrics,
     ),
-    components(schemas(LiveEvent, ServerState)),
+    components(schemas(AnalysisEvent, LiveEvent, Progress, ProposalsCreated, ServerState)),
     tags(
         (name = "ingest", description = "For workers"),
         (name = "monitoring", description = "For people and programs that watch"),
         (name = "tasks", description = "The product's own tasks"),
+        (name = "messages", description = "What the tasks work on"),
+        (name = "analysis", description = "Runs that propose tasks, and their review"),
+        (name = "knowledge", description = "What was learned from messages"),
         (name = "operations", description = "For those who run it"),
     ),
 )]

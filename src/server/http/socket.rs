@@ -33,7 +33,8 @@ pub(super) struct Wishes {
     batch: Option<String>,
 }
 
-/// Watch what happens, live. Messages are described with the schemas `LiveEvent` and `ServerState`.
+/// Watch what happens, live. Messages are described with the schemas `LiveEvent`, `AnalysisEvent` (whose data
+/// is a `Run`, `Progress` or `ProposalsCreated`) and `ServerState`.
 #[utoipa::path(
     get, path = "/ws", tag = "monitoring",
     params(

@@ -2,17 +2,13 @@
 
 use axum::{
     Json,
-    body::Bytes,
-    extract::{Path, State, rejection::BytesRejection},
-    http::{HeaderMap, StatusCode},
+    extract::{Path, State},
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
-use taskscope_wire::{ErrorBody, Import, TaskType, TriggerRequest, Triggered, clean};
+use taskscope_wire::{ErrorBody, Import, TaskType, TriggerRequest, Triggered};
 
-use super::{
-    error::ApiError,
-    ingest::{content_type, refused_body},
-};
+use super::{error::ApiError, extract::OptionalJsonBody};
 use crate::server::workload::Workload;
 
 /// The task types that Taskscope's own worker runs, with what they take.
@@ -50,19 +46,8 @@ pub(super) async fn imports(State(workload): State<Workload>) -> Result<Json<Vec
 pub(super) async fn trigger(
     State(workload): State<Workload>,
     Path(name): Path<String>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    OptionalJsonBody(request): OptionalJsonBody<TriggerRequest>,
 ) -> Result<Response, ApiError> {
-    let body = body.map_err(refused_body)?;
-    let request = if body.iter().all(u8::is_ascii_whitespace) {
-        TriggerRequest::default()
-    } else {
-        if content_type(&headers) != "application/json" {
-            return Err(ApiError::UnsupportedType("application/json"));
-        }
-        serde_json::from_str(&clean(&body))
-            .map_err(|error| ApiError::Invalid(format!("the body must be a JSON object with params: {error}")))?
-    };
     let triggered: Triggered = workload.trigger(&name, request.params).await?;
     Ok((StatusCode::ACCEPTED, Json(triggered)).into_response())
 }

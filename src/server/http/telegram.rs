@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use taskscope_wire::{ErrorBody, clean};
 use taskscope_workload::telegram::{SavedUpdate, WebhookError, save_from_webhook};
 
-use super::{error::ApiError, ingest::refused_body};
+use super::{error::ApiError, extract::refused_body};
 use crate::server::workload::Workload;
 
 /// Take an update of the Telegram bot: a task saves its message.

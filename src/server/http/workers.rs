@@ -14,7 +14,7 @@ use super::{
     IngestToken,
     access::check_reporter,
     error::ApiError,
-    ingest::{content_type, refused_body},
+    extract::{check_json, refused_body},
 };
 use crate::server::store::Store;
 
@@ -38,9 +38,7 @@ pub(super) async fn heartbeat(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
     check_reporter(&token, &headers)?;
-    if content_type(&headers) != "application/json" {
-        return Err(ApiError::UnsupportedType("application/json"));
-    }
+    check_json(&headers)?;
     let beat = Heartbeat::decode(&clean(&body.map_err(refused_body)?)).map_err(ApiError::Invalid)?;
     store.heartbeat(&beat).await?;
     metrics::counter!("taskscope_heartbeats_total").increment(1);

@@ -8,6 +8,9 @@ use uuid::Uuid;
 
 use crate::{Queue, ServiceError};
 
+/// The assignment that comes with the program: the keyword rules propose tasks.
+pub const BUILT_IN_ASSIGNMENT: Uuid = Uuid::from_u128(0x0000_0000_0000_4000_8000_0000_0000_0004);
+
 /// Makes a run, which waits to be started.
 ///
 /// # Errors
