@@ -1,4 +1,4 @@
-use taskscope_wire::{LiveData, Previous};
+use taskscope_wire::{AnalysisEventKind, LiveData, Previous};
 
 use super::*;
 
@@ -239,4 +239,19 @@ fn the_server_tells_how_it_is() {
     assert_eq!(dashboard.apply(LiveMessage::Server(state.clone())), Next::Go);
     assert_eq!(dashboard.server(), Some(&state));
     assert_eq!(dashboard.apply(LiveMessage::Other), Next::Go);
+}
+
+#[test]
+fn events_of_runs_pass_once_and_move_no_counts() {
+    let mut dashboard = connected();
+    let event = |seq| {
+        let data = serde_json::json!({"run_id": "00000000-0000-0000-0000-000000000001"}).into();
+        LiveMessage::Analysis(Box::new(AnalysisEvent { event: AnalysisEventKind::ProgressUpdated, data, seq }))
+    };
+    for seq in [11, 12, 12] {
+        assert_eq!(dashboard.apply(event(seq)), Next::Go);
+    }
+    let seqs: Vec<_> = dashboard.take_fresh_analysis().iter().map(|event| event.seq).collect();
+    assert_eq!((seqs, dashboard.position()), (vec![11, 12], Some(&position(12))));
+    assert!(dashboard.take_fresh_analysis().is_empty());
 }

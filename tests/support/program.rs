@@ -7,6 +7,9 @@ use std::{
     time::Duration,
 };
 
+use serde_json::Value;
+use sqlx::{PgPool, postgres::PgConnectOptions};
+
 use super::{client, until};
 
 /// A running `taskscope` with its embedded Postgres.
@@ -31,6 +34,40 @@ impl Program {
         };
         this.ready().await;
         this
+    }
+
+    /// Starts it as `make run` does: with its own worker and sample messages. What it logs is in `log` of the directory.
+    pub async fn start_working(directory: &Path) -> Self {
+        let port = free_port();
+        let log = std::fs::File::create(directory.join("log")).unwrap();
+        let mut command = command(directory, port);
+        command.env("TASKSCOPE_WORKER", "true").env("TASKSCOPE_SAMPLE_DATA", "true");
+        command.stdout(log.try_clone().unwrap()).stderr(log);
+        let base = format!("http://127.0.0.1:{port}");
+        let this = Self { base, directory: directory.to_owned(), child: command.spawn().unwrap(), port };
+        this.ready().await;
+        this
+    }
+
+    /// What a program that was started with [`Program::start_working`] has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.directory.join("log")).unwrap()
+    }
+
+    /// Sends a request, and gives status and answer.
+    pub async fn call(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+        let request = client().request(method.parse().unwrap(), format!("{}{path}", self.base));
+        let request = if let Some(body) = body { request.json(&body) } else { request };
+        let answer = request.send().await.unwrap();
+        let status = answer.status().as_u16();
+        let text = answer.text().await.unwrap();
+        (status, serde_json::from_str(&text).unwrap_or_else(|_| panic!("{method} {path}: {status} {text}")))
+    }
+
+    /// Asks its embedded Postgres.
+    pub async fn pool(&self) -> PgPool {
+        let options = PgConnectOptions::new().socket(self.directory.join("run")).username("postgres").database("taskscope");
+        PgPool::connect_with(options).await.unwrap()
     }
 
     /// Starts it with a database that isn't there yet, and waits until it answers.

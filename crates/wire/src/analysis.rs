@@ -679,3 +679,62 @@ impl Run {
         self.cost = progress.cost;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn run() -> Run {
+        let zeroes = [
+            "total_messages_in_window",
+            "messages_after_prefilter",
+            "messages_processed",
+            "batches_created",
+            "batches_done",
+            "proposals_total",
+            "proposals_pending",
+            "proposals_approved",
+            "proposals_rejected",
+            "proposals_merged",
+            "llm_tokens",
+            "prompt_tokens",
+            "completion_tokens",
+        ];
+        let mut run = json!({
+            "id": Uuid::from_u128(1), "status": "running", "time_window_start": DateTime::UNIX_EPOCH,
+            "time_window_end": DateTime::UNIX_EPOCH, "agent_assignment_id": Uuid::from_u128(2), "trigger_type": "manual",
+            "config_snapshot": {"model_name": "m"}, "created_at": DateTime::UNIX_EPOCH,
+        });
+        for field in zeroes {
+            run[field] = 0.into();
+        }
+        serde_json::from_value(run).unwrap()
+    }
+
+    fn event(event: &str, data: &serde_json::Value) -> AnalysisUpdate {
+        let text = json!({"event": event, "data": data, "seq": 1}).to_string();
+        serde_json::from_str::<AnalysisEvent>(&text).unwrap().update().unwrap()
+    }
+
+    #[test]
+    fn a_run_follows_its_events() {
+        let mut shown = run();
+        let progress = json!({
+            "run_id": shown.id, "current_batch": 2, "total_batches": 3, "batches_done": 1, "messages_processed": 15,
+            "messages_after_prefilter": 45, "proposals_total": 2, "llm_tokens": 700, "cost": 0.01, "proposals_count": 2,
+        });
+        shown.apply(&event("proposals_created", &progress));
+        assert_eq!((shown.batches_done, shown.batches_created, shown.proposals_pending, shown.cost), (1, 3, 2, Some(0.01)));
+        let mut other = progress;
+        other["run_id"] = json!(Uuid::from_u128(9));
+        other["batches_done"] = 3.into();
+        shown.apply(&event("progress_updated", &other));
+        assert_eq!(shown.batches_done, 1, "an event of another run changes nothing");
+        let done = Run { status: RunStatus::Completed, config_snapshot: None, ..run() };
+        shown.apply(&event("run_completed", &serde_json::to_value(&done).unwrap()));
+        assert_eq!(shown.status, RunStatus::Completed);
+        assert!(shown.config_snapshot.is_some(), "what live messages leave out is kept");
+    }
+}

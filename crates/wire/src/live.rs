@@ -208,6 +208,7 @@ impl LiveMessage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::AnalysisEventKind;
 
     #[test]
     fn messages_round_trip() {
@@ -234,6 +235,11 @@ mod tests {
             LiveMessage::Hello { position: Position { epoch: "e".to_owned(), seq: 1 }, recovered: true },
             LiveMessage::Gap { from: 1, to: 2 },
             LiveMessage::Changed { seq: 3 },
+            LiveMessage::Analysis(Box::new(AnalysisEvent {
+                event: AnalysisEventKind::RunStarted,
+                data: Json::string("a run"),
+                seq: 4,
+            })),
             LiveMessage::Server(ServerState { database_up: true, database_down_since: None, events_waiting: 0 }),
         ];
         let texts: Vec<_> = messages.iter().map(|message| message.clone().encode().unwrap()).collect();

@@ -40,6 +40,6 @@ pub use ingest_run::imports;
 pub use queue::{Queue, TriggerError};
 pub use registry::{queues, task_types};
 pub use seed::{SeedOutcome, seed};
-pub use service::Service;
+pub use service::{Service, new_secret_key};
 pub use service_error::ServiceError;
 pub use worker::Worker;

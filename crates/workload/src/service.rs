@@ -33,3 +33,9 @@ impl Service {
         &self.config
     }
 }
+
+/// A key that keys of providers can be sealed with: 64 hexadecimal digits at random.
+#[must_use]
+pub fn new_secret_key() -> String {
+    hex::encode(rand::random::<[u8; 32]>())
+}

@@ -3,6 +3,7 @@
 //! Reads take one snapshot each, so that the numbers of an answer agree with each other. Writes go through [`BatchTx`] alone,
 //! which holds the sequencer's row: batches of all recorders on one database are one after the other.
 
+mod active;
 mod analysis;
 mod attempt;
 mod batch;

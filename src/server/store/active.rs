@@ -1,0 +1,89 @@
+//! `task_active`: what is pending or running, and why it stalls. The recorder keeps it in the transaction in which it writes the log.
+
+use chrono::{DateTime, Utc};
+
+use super::{BatchTx, StoreError, StoredAttempt};
+
+impl BatchTx {
+    /// Keeps `task_active` what the log says of these attempts. An execution that reports doesn't count as stalled any more.
+    pub(super) async fn keep_active(&mut self, attempts: &[&StoredAttempt]) -> Result<(), StoreError> {
+        let (finished, active): (Vec<&StoredAttempt>, Vec<&StoredAttempt>) =
+            attempts.iter().partition(|attempt| attempt.status().is_finished());
+        // An attempt that is new and finished at once was never there.
+        let finished: Vec<i64> = finished.iter().filter_map(|attempt| attempt.key).map(|key| key.id).collect();
+        self.forget_active(&finished).await?;
+        if active.is_empty() {
+            return Ok(());
+        }
+        let a = ActiveColumns::of(&active);
+        let stalled = sqlx::query_scalar!(
+            r#"with kept as (
+                   insert into task_active (id, created_at, task_name, status, queue, worker, since)
+                   select * from unnest(
+                       $1::bigint[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[]
+                   )
+                   on conflict (id) do update set
+                       created_at = excluded.created_at, task_name = excluded.task_name, status = excluded.status,
+                       queue = excluded.queue, worker = excluded.worker, since = excluded.since, stalled = null
+               )
+               -- As it was before this statement.
+               select exists (select from task_active where id = any($1) and stalled is not null) as "stalled!""#,
+            &a.id,
+            &a.created_at,
+            &a.task_name,
+            &a.status as _,
+            &a.queue as _,
+            &a.worker as _,
+            &a.since,
+        )
+        .fetch_one(&mut *self.tx)
+        .await?;
+        self.recovered |= stalled;
+        Ok(())
+    }
+
+    /// Takes rows out of `task_active`, and notes whether one of them counted as stalled.
+    pub(super) async fn forget_active(&mut self, ids: &[i64]) -> Result<(), StoreError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let stalled = sqlx::query_scalar!(
+            r#"with gone as (delete from task_active where id = any($1) returning stalled)
+               select exists (select from gone where stalled is not null) as "stalled!""#,
+            ids,
+        )
+        .fetch_one(&mut *self.tx)
+        .await?;
+        self.recovered |= stalled;
+        Ok(())
+    }
+}
+
+/// Active attempts turned by 90 degrees, for `unnest`.
+#[derive(Default)]
+struct ActiveColumns {
+    id: Vec<i64>,
+    created_at: Vec<DateTime<Utc>>,
+    task_name: Vec<String>,
+    status: Vec<&'static str>,
+    queue: Vec<Option<String>>,
+    worker: Vec<Option<String>>,
+    since: Vec<DateTime<Utc>>,
+}
+
+impl ActiveColumns {
+    fn of(attempts: &[&StoredAttempt]) -> Self {
+        let mut columns = Self::default();
+        for (attempt, key) in attempts.iter().filter_map(|attempt| Some((attempt, attempt.key?))) {
+            let description = attempt.description();
+            columns.id.push(key.id);
+            columns.created_at.push(attempt.created_at());
+            columns.task_name.push(attempt.task_name.clone());
+            columns.status.push(attempt.status().as_str());
+            columns.queue.push(description.queue);
+            columns.worker.push(description.worker);
+            columns.since.push(attempt.started_at.unwrap_or(attempt.created_at()));
+        }
+        columns
+    }
+}

@@ -1,0 +1,4 @@
+//! Analysis runs, as the analysis run guide tests them, and their API.
+
+mod api;
+mod guide;
