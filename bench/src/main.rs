@@ -2,6 +2,7 @@
 //!
 //! Prints a table in Markdown. Where a figure depends on the machine, a yardstick from the same run stands beside it, and their ratio.
 
+mod analysis;
 mod ingest;
 mod latency;
 mod overhead;
@@ -31,7 +32,7 @@ impl Figure {
     }
 }
 
-const PARTS: [&str; 4] = ["ingest", "latency", "overhead", "reads"];
+const PARTS: [&str; 5] = ["analysis", "ingest", "latency", "overhead", "reads"];
 
 /// Arguments name the parts to measure; without any, all are.
 #[tokio::main]
@@ -60,6 +61,11 @@ async fn main() -> anyhow::Result<()> {
     if wanted("reads") {
         eprintln!("reads with {rows} executions");
         figures.extend(reads::measure(&program, rows).await?);
+    }
+    drop(program);
+    if wanted("analysis") {
+        eprintln!("an analysis run");
+        figures.extend(analysis::measure().await?);
     }
     println!("| what | figure | yardstick of the same run | ratio |\n|---|---|---|---|");
     for Figure { what, value, yardstick, ratio } in figures {

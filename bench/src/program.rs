@@ -23,7 +23,17 @@ pub(crate) struct Program {
 }
 
 impl Program {
+    /// The server alone.
     pub(crate) async fn start() -> anyhow::Result<Self> {
+        Self::start_with("false").await
+    }
+
+    /// The server with its own worker.
+    pub(crate) async fn start_working() -> anyhow::Result<Self> {
+        Self::start_with("true").await
+    }
+
+    async fn start_with(worker: &str) -> anyhow::Result<Self> {
         let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
         let directory = TempDir::new()?;
         std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755))?;
@@ -34,7 +44,7 @@ impl Program {
             .env_remove("DATABASE_URL")
             .env("TASKSCOPE_ADDR", addr.to_string())
             .env("TASKSCOPE_DATA_DIR", &data)
-            .env("TASKSCOPE_WORKER", "false")
+            .env("TASKSCOPE_WORKER", worker)
             .stdout(Stdio::null())
             .spawn()
             .context("there is no release build to measure: call make build first")?;
@@ -51,10 +61,15 @@ impl Program {
 
     /// Resident memory.
     pub(crate) fn memory(&self) -> anyhow::Result<String> {
+        Ok(format!("{:.0} MB", self.megabytes()?))
+    }
+
+    /// Resident memory, in megabytes.
+    pub(crate) fn megabytes(&self) -> anyhow::Result<f64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
         let kilobytes: f64 = line.trim().trim_end_matches(" kB").parse()?;
-        Ok(format!("{:.0} MB", kilobytes / 1024.0))
+        Ok(kilobytes / 1024.0)
     }
 
     pub(crate) async fn post(&self, path: &str, body: String) -> anyhow::Result<()> {
