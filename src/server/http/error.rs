@@ -32,6 +32,8 @@ pub(super) enum ApiError {
     Unknown(String),
     /// It can't be done as things are.
     Conflict(String),
+    /// Another server that was asked for it gave no answer; in its own words.
+    BadGateway(String),
     /// The body is too large.
     TooLarge(String),
     /// The body is of another type.
@@ -55,6 +57,7 @@ impl IntoResponse for ApiError {
             Self::NotFound(what) => (StatusCode::NOT_FOUND, format!("there is no {what}")),
             Self::Unknown(error) => (StatusCode::NOT_FOUND, error),
             Self::Conflict(error) => (StatusCode::CONFLICT, error),
+            Self::BadGateway(error) => (StatusCode::BAD_GATEWAY, error),
             Self::TooLarge(error) => (StatusCode::PAYLOAD_TOO_LARGE, error),
             Self::UnsupportedType(allowed) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("the content-type must be {allowed}")),
             Self::Unavailable(error) => (StatusCode::SERVICE_UNAVAILABLE, error),
@@ -123,6 +126,7 @@ impl From<ServiceError> for ApiError {
         match error {
             ServiceError::NotFound(what) => Self::NotFound(what),
             ServiceError::Conflict(sentence) => Self::Conflict(sentence),
+            ServiceError::Provider(sentence) => Self::BadGateway(sentence),
             ServiceError::Database(cause) => StoreError::from(cause).into(),
             other => Self::Invalid(other.to_string()),
         }

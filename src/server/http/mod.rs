@@ -11,6 +11,7 @@ mod messages;
 mod monitoring;
 mod openapi;
 mod pages;
+mod setup;
 mod socket;
 mod tasks;
 mod telegram;
@@ -23,7 +24,7 @@ use axum::{
     extract::{DefaultBodyLimit, FromRef},
     http::{HeaderName, HeaderValue},
     middleware,
-    routing::{MethodRouter, any, get, post, put},
+    routing::{MethodRouter, any, delete, get, post, put},
 };
 use leptos::config::LeptosOptions;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -107,6 +108,21 @@ impl Table {
         self.routes.push(RouteInfo { method, path: path.to_owned(), access });
         self
     }
+
+    /// The routes of a kind of resource: two for all of them, three for one.
+    fn resource(self, path: &str, [list, create, show, change, delete]: [(&'static str, MethodRouter<AppState>); 5]) -> Self {
+        let one = format!("{path}/{{id}}");
+        let places = [(path, list), (path, create), (&one, show), (&one, change), (&one, delete)];
+        places.into_iter().fold(self, |table, (path, (method, handler))| table.route(method, path, Access::Anyone, handler))
+    }
+}
+
+/// The handlers of a kind of resource.
+macro_rules! resource_routes {
+    ($($module:ident)::+) => {{
+        use $($module)::+::{change, create, delete as remove, list, show};
+        [("GET", get(list)), ("POST", post(create)), ("GET", get(show)), ("PUT", put(change)), ("DELETE", delete(remove))]
+    }};
 }
 
 /// The whole service, and the inventory of its routes.
@@ -131,6 +147,14 @@ pub fn router(state: AppState) -> (Router, Vec<RouteInfo>) {
         .route("POST", "/api/v1/tasks/{name}", Anyone, post(tasks::trigger))
         .route("GET", "/api/v1/messages", Anyone, get(messages::list))
         .route("POST", "/api/v1/messages", Anyone, post(messages::insert))
+        .resource("/api/v1/agents", resource_routes!(setup::agent))
+        .resource("/api/v1/task-configs", resource_routes!(setup::task_config))
+        .resource("/api/v1/projects", resource_routes!(setup::project))
+        .route("POST", "/api/v1/agents/{id}/test", Anyone, post(setup::test_agent))
+        .route("POST", "/api/v1/agents/{id}/tasks", Anyone, post(setup::assign))
+        .route("GET", "/api/v1/assignments", Anyone, get(setup::assignments))
+        .route("PUT", "/api/v1/assignments/{id}", Anyone, put(setup::change_assignment))
+        .route("DELETE", "/api/v1/assignments/{id}", Anyone, delete(setup::delete_assignment))
         .route("GET", "/api/v1/analysis/runs", Anyone, get(analysis::list))
         .route("POST", "/api/v1/analysis/runs", Anyone, post(analysis::create))
         .route("GET", "/api/v1/analysis/runs/{id}", Anyone, get(analysis::show))

@@ -3,7 +3,7 @@
 use taskscope_wire::{AnalysisEvent, LiveEvent, Progress, ProposalsCreated, ServerState};
 use utoipa::OpenApi;
 
-use super::{analysis, health, ingest, knowledge, messages, monitoring, socket, tasks, telegram, workers};
+use super::{analysis, health, ingest, knowledge, messages, monitoring, setup, socket, tasks, telegram, workers};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -11,6 +11,8 @@ use super::{analysis, health, ingest, knowledge, messages, monitoring, socket, t
     paths(
         ingest::native, ingest::taskiq, monitoring::metrics, monitoring::history, monitoring::execution, monitoring::events,
         workers::heartbeat, workers::workers, tasks::imports, tasks::list, tasks::trigger, telegram::webhook,
+        setup::agent::list, setup::agent::create, setup::agent::show, setup::agent::change, setup::agent::delete, setup::task_config::list, setup::task_config::create, setup::task_config::show, setup::task_config::change, setup::task_config::delete, setup::project::list, setup::project::create, setup::project::show, setup::project::change, setup::project::delete,
+        setup::test_agent, setup::assign, setup::assignments, setup::change_assignment, setup::delete_assignment,
         messages::list, messages::insert, analysis::list, analysis::create, analysis::show, analysis::log, analysis::start,
         analysis::cancel, analysis::close, analysis::proposals, analysis::proposal, analysis::review, knowledge::topics,
         knowledge::topic, knowledge::atoms, knowledge::atom, knowledge::versions, knowledge::review,
@@ -22,6 +24,7 @@ use super::{analysis, health, ingest, knowledge, messages, monitoring, socket, t
         (name = "monitoring", description = "For people and programs that watch"),
         (name = "tasks", description = "The product's own tasks"),
         (name = "messages", description = "What the tasks work on"),
+        (name = "setup", description = "What analysis runs are set up with"),
         (name = "analysis", description = "Runs that propose tasks, and their review"),
         (name = "knowledge", description = "What was learned from messages"),
         (name = "operations", description = "For those who run it"),
