@@ -15,14 +15,7 @@ pub fn TaskTypes(
             1 => "tried once".to_owned(),
             most => format!("tried {most} times"),
         };
-        let run = match task.unavailable.clone() {
-            Some(reason) => view! { <p class="task-type-unavailable">{reason}</p> }.into_any(),
-            None => {
-                let label = format!("Run {}…", task.name);
-                view! { <a class="button button-small" href=url::run(&task.name) data-noscroll="" aria-label=label>"Run…"</a> }
-                    .into_any()
-            }
-        };
+        let label = format!("Run {}…", task.name);
         view! {
             <li class="task-type" data-testid="task-type" data-task-name=task.name.clone()>
                 <div class="task-type-main">
@@ -33,7 +26,7 @@ pub fn TaskTypes(
                         {schedule}
                     </p>
                 </div>
-                {run}
+                <a class="button button-small" href=url::run(&task.name) data-noscroll="" aria-label=label>"Run…"</a>
             </li>
         }
     };

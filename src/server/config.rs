@@ -60,6 +60,10 @@ pub struct Settings {
     /// The key that alerts are signed with.
     #[arg(long, env = "TASKSCOPE_ALERT_SECRET", value_name = "SECRET", hide_env_values = true)]
     pub alert_secret: Option<String>,
+    /// What keys of language model providers are encrypted with, 16 characters or more; the same for server and workers [default: a file in
+    /// the data directory].
+    #[arg(long, env = "TASKSCOPE_SECRET_KEY", value_name = "KEY", hide_env_values = true)]
+    pub secret_key: Option<String>,
     /// Where executions are archived before they are deleted; without it they are only deleted.
     #[arg(long, env = "TASKSCOPE_ARCHIVE_DIR", value_name = "DIRECTORY")]
     pub archive_dir: Option<PathBuf>,
@@ -142,11 +146,12 @@ fn workload(flags_and_env: &Settings, from_file: &Settings, retention_days: u32)
     let either = |field: Field| field(flags_and_env).clone().or_else(|| field(from_file).clone());
     let given = |field| either(field).filter(|text| !text.is_empty());
     let mut workload = from_file.workload.clone();
-    let secrets: [(&mut Option<SecretString>, Field); 4] = [
+    let secrets: [(&mut Option<SecretString>, Field); 5] = [
         (&mut workload.telegram.token, |settings| &settings.telegram_token),
         (&mut workload.telegram.webhook_secret, |settings| &settings.telegram_webhook_secret),
         (&mut workload.alert.webhook_url, |settings| &settings.alert_url),
         (&mut workload.alert.secret, |settings| &settings.alert_secret),
+        (&mut workload.llm.secret_key, |settings| &settings.secret_key),
     ];
     for (secret, field) in secrets {
         if let Some(text) = given(field) {

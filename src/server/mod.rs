@@ -8,6 +8,7 @@ pub mod http;
 pub mod hub;
 mod page_error;
 pub mod recorder;
+mod secret_key;
 pub mod serve;
 pub mod store;
 mod watchdog;

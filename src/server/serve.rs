@@ -18,6 +18,7 @@ use super::{
     http::{self, AppState, Figures, IngestToken, RouteInfo},
     hub::Hub,
     recorder::Recorder,
+    secret_key,
     store::{Notice, Store, StoreError},
     watchdog,
     workload::Workload,
@@ -62,8 +63,11 @@ impl Server {
     ///
     /// # Errors
     /// A sentence that says what to do.
-    pub async fn start(config: Config) -> anyhow::Result<Self> {
+    pub async fn start(mut config: Config) -> anyhow::Result<Self> {
         let data_dir = DataDir::take(&config.data_dir).await?;
+        if config.workload.llm.secret_key.is_none() {
+            config.workload.llm.secret_key = Some(secret_key::make(&config.data_dir)?);
+        }
         let listener = TcpListener::bind(config.addr).await.with_context(|| {
             format!("{} is taken by another program: stop it, or choose another address with TASKSCOPE_ADDR", config.addr)
         })?;

@@ -10,7 +10,7 @@ use sqlx::{
 use taskscope_client::Reporter;
 use taskscope_workload::{Queue, SeedOutcome, Worker, queues, seed};
 
-use super::{config::Config, store::Store};
+use super::{config::Config, secret_key, store::Store};
 
 /// Connections of a worker: each queue listens and fetches, each task may ask.
 const CONNECTIONS: u32 = 16;
@@ -39,7 +39,12 @@ pub async fn run(
     }
     let reporter = reporter.start().context("the worker can't report")?;
     let pool = pool(database.clone());
-    let worker = Worker::new(pool.clone(), Some(reporter.clone()), config.workload.clone())?;
+    let mut workload = config.workload.clone();
+    if workload.llm.secret_key.is_none() {
+        // Of the server that runs on this machine, if there is one. Without a key only providers that have a stored key can't be asked.
+        workload.llm.secret_key = secret_key::find(&config.data_dir)?;
+    }
+    let worker = Worker::new(pool.clone(), Some(reporter.clone()), workload)?;
     tokio::pin!(stop);
     tokio::select! {
         () = &mut stop => {}

@@ -49,7 +49,7 @@ impl Workload {
         })))
     }
 
-    /// All task types, those that can't run yet among them.
+    /// All task types.
     #[must_use]
     pub fn task_types(&self) -> &[TaskType] {
         &self.0.types
@@ -58,7 +58,7 @@ impl Workload {
     /// Puts a task into its queue.
     ///
     /// # Errors
-    /// There is no such task type, it can't run, a param is wrong, or the database doesn't answer.
+    /// There is no such task type, a param is wrong, or the database doesn't answer.
     pub async fn trigger(&self, name: &str, params: Option<Json>) -> Result<Triggered, TriggerError> {
         self.queue().await?.trigger(name, params).await
     }

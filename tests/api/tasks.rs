@@ -28,7 +28,7 @@ async fn what_is_wrong_is_said_and_nothing_is_queued() {
     let server = TestServer::start().await;
     let cases = [
         ("no_such_task", "{}", 404, "score_message_task"),
-        ("execute_analysis_run", "{}", 400, "in this version"),
+        ("execute_analysis_run", "{}", 400, "run_id"),
         ("score_message_task", "{}", 400, "message_id"),
         ("score_message_task", r#"{"params": {"message_id": "x"}}"#, 400, "message_id"),
         ("score_message_task", r#"{"params": {"message_id": 7, "colour": "red"}}"#, 400, "colour"),

@@ -22,9 +22,6 @@ pub struct TaskType {
     pub schedule: Option<String>,
     /// The JSON Schema of its params: an object.
     pub params_schema: Json,
-    /// Why it can't be triggered in this version; none where it can.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unavailable: Option<String>,
 }
 
 /// The body of `POST /api/v1/tasks/{name}`.

@@ -80,7 +80,6 @@ impl Attempt {
     }
 
     async fn body(&self) -> TaskResult<Value> {
-        let body = self.definition.body.as_ref().map_err(|reason| Failure::permanent(*reason))?;
         let context = Context {
             pool: self.shared.queue.pool().clone(),
             config: Arc::clone(&self.shared.config),
@@ -88,7 +87,7 @@ impl Attempt {
             task_id: self.task_id.clone(),
             queue: self.shared.queue.clone(),
         };
-        (body.run)(Arc::new(context), self.params.clone()).await
+        (self.definition.body.run)(Arc::new(context), self.params.clone()).await
     }
 
     /// Tells the queue when to try again, and gives the error by which apalis knows whether to.
@@ -125,7 +124,7 @@ mod tests {
         let shared = Shared {
             queue: Queue::new(pool, None),
             config: Arc::default(),
-            http: crate::http::client().unwrap(),
+            http: crate::http::client(&WorkloadConfig::default()).unwrap(),
             cancel: CancellationToken::new(),
         };
         let definition = Definition::for_test(|_, params| Box::pin(async move { panic!("no {}", params["what"]) }));

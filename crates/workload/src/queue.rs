@@ -44,9 +44,6 @@ pub enum TriggerError {
         /// The names there are.
         known: &'static [&'static str],
     },
-    /// The task type can't run in this version; the reason.
-    #[error("{0}")]
-    Unavailable(String),
     /// A sentence that names the parameter and what is allowed.
     #[error("{0}")]
     InvalidParams(String),
@@ -73,7 +70,7 @@ impl Queue {
     /// Puts a task into its queue.
     ///
     /// # Errors
-    /// The name is unknown, the task type can't run, a parameter is wrong, or Postgres doesn't answer.
+    /// The name is unknown, a parameter is wrong, or Postgres doesn't answer.
     pub async fn trigger(&self, name: &str, params: Option<Json>) -> Result<Triggered, TriggerError> {
         let params = params.map_or_else(|| Ok(json!({})), |params| serde_json::from_str(params.as_str()));
         let params = params.map_err(|error| TriggerError::InvalidParams(error.to_string()))?;
@@ -173,10 +170,7 @@ fn setup_error(error: anyhow::Error) -> anyhow::Error {
 fn checked(name: &str, params: &Value) -> Result<&'static Definition, TriggerError> {
     let definition =
         registry::find(name).ok_or_else(|| TriggerError::UnknownTask { name: name.to_owned(), known: registry::names() })?;
-    match &definition.body {
-        Ok(body) => (body.check)(params).map_err(TriggerError::InvalidParams)?,
-        Err(reason) => return Err(TriggerError::Unavailable(format!("{name} can't run in this version: {reason}."))),
-    }
+    (definition.body.check)(params).map_err(TriggerError::InvalidParams)?;
     Ok(definition)
 }
 

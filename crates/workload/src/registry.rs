@@ -3,7 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
-use serde_json::{Value, json};
+use serde_json::Value;
+#[cfg(test)]
+use serde_json::json;
 use taskscope_wire::{Json, REGISTERED_TASK_TYPES, TaskType};
 
 use crate::{WorkloadConfig, context::Context, failure::TaskResult, params, tasks};
@@ -25,7 +27,7 @@ pub(crate) struct Definition {
     pub(crate) max_attempts: u16,
     time_limit: Duration,
     schedule: Option<&'static str>,
-    pub(crate) body: Result<Body, &'static str>,
+    pub(crate) body: Body,
 }
 
 /// What a task type does.
@@ -39,7 +41,7 @@ pub(crate) struct Body {
 /// The body of a task: `Params` and `run` of its module.
 macro_rules! body {
     ($task:ident) => {
-        Ok(Body {
+        Body {
             schema: params::schema::<tasks::$task::Params>,
             check: |params| params::read::<tasks::$task::Params>(params).map(drop),
             run: |context, params| {
@@ -48,12 +50,9 @@ macro_rules! body {
                     Ok(serde_json::to_value(tasks::$task::run(&context, params).await?)?)
                 })
             },
-        })
+        }
     };
 }
-
-const NEEDS_A_PROVIDER: &str = "it asks a language model";
-const NEEDS_KNOWLEDGE: &str = "it works on extracted knowledge";
 
 const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -85,7 +84,7 @@ static DEFINITIONS: [Definition; 15] = [
         max_attempts: 3,
         time_limit: seconds(300),
         schedule: None,
-        body: Err(NEEDS_A_PROVIDER),
+        body: body!(embed_messages_batch),
     },
     Definition {
         name: "embed_atoms_batch_task",
@@ -94,7 +93,7 @@ static DEFINITIONS: [Definition; 15] = [
         max_attempts: 3,
         time_limit: seconds(300),
         schedule: None,
-        body: Err(NEEDS_A_PROVIDER),
+        body: body!(embed_atoms_batch),
     },
     Definition {
         name: "score_message_task",
@@ -121,7 +120,7 @@ static DEFINITIONS: [Definition; 15] = [
         max_attempts: 3,
         time_limit: seconds(600),
         schedule: None,
-        body: Err(NEEDS_A_PROVIDER),
+        body: body!(extract_knowledge_from_messages),
     },
     Definition {
         name: "extract_topic_and_atoms_task",
@@ -130,7 +129,7 @@ static DEFINITIONS: [Definition; 15] = [
         max_attempts: 3,
         time_limit: seconds(300),
         schedule: None,
-        body: Err(NEEDS_A_PROVIDER),
+        body: body!(extract_topic_and_atoms),
     },
     Definition {
         name: "generate_topic_summary_task",
@@ -139,7 +138,7 @@ static DEFINITIONS: [Definition; 15] = [
         max_attempts: 3,
         time_limit: seconds(300),
         schedule: None,
-        body: Err(NEEDS_A_PROVIDER),
+        body: body!(generate_topic_summary),
     },
     Definition {
         name: "execute_analysis_run",
@@ -157,8 +156,8 @@ static DEFINITIONS: [Definition; 15] = [
         queue: KNOWLEDGE,
         max_attempts: 1,
         time_limit: seconds(600),
-        schedule: None,
-        body: Err(NEEDS_A_PROVIDER),
+        schedule: Some("*/5 * * * *"),
+        body: body!(scheduled_knowledge_extraction),
     },
     Definition {
         name: "scheduled_auto_approval_task",
@@ -166,8 +165,8 @@ static DEFINITIONS: [Definition; 15] = [
         queue: SCHEDULED,
         max_attempts: 1,
         time_limit: seconds(60),
-        schedule: None,
-        body: Err(NEEDS_KNOWLEDGE),
+        schedule: Some("*/10 * * * *"),
+        body: body!(scheduled_auto_approval),
     },
     Definition {
         name: "scheduled_notification_alert_task",
@@ -201,7 +200,7 @@ static DEFINITIONS: [Definition; 15] = [
 impl Definition {
     /// The cron expression that it runs by.
     pub(crate) fn schedule<'a>(&'a self, config: &'a WorkloadConfig) -> Option<&'a str> {
-        config.schedule(self.name, self.schedule).filter(|_| self.body.is_ok())
+        config.schedule(self.name, self.schedule)
     }
 
     /// How long one attempt may take.
@@ -211,13 +210,12 @@ impl Definition {
 
     #[cfg(test)]
     pub(crate) fn for_test(run: fn(Arc<Context>, Value) -> BoxFuture<'static, TaskResult<Value>>) -> &'static Self {
-        let body = Ok(Body { schema: || json!({"type": "object"}), check: |_| Ok(()), run });
+        let body = Body { schema: || json!({"type": "object"}), check: |_| Ok(()), run };
         let (queue, time_limit) = (MESSAGES, seconds(60));
         Box::leak(Box::new(Self { name: "test", description: "", queue, max_attempts: 3, time_limit, schedule: None, body }))
     }
 
     fn describe(&self, config: &WorkloadConfig) -> TaskType {
-        let schema = self.body.as_ref().map_or_else(|_| json!({"type": "object"}), |body| (body.schema)());
         TaskType {
             name: self.name.to_owned(),
             description: self.description.to_owned(),
@@ -225,8 +223,7 @@ impl Definition {
             max_attempts: self.max_attempts.into(),
             time_limit_ms: u64::try_from(self.time_limit(config).as_millis()).unwrap_or(u64::MAX),
             schedule: self.schedule(config).map(str::to_owned),
-            params_schema: Json::from(schema),
-            unavailable: self.body.as_ref().err().map(|reason| format!("Not in this version: {reason}.")),
+            params_schema: Json::from((self.body.schema)()),
         }
     }
 }
@@ -240,8 +237,7 @@ pub fn task_types(config: &WorkloadConfig) -> Vec<TaskType> {
 /// The queues that a worker takes tasks from.
 #[must_use]
 pub fn queues() -> Vec<&'static str> {
-    let mut queues: Vec<_> =
-        definitions().filter(|definition| definition.body.is_ok()).map(|definition| definition.queue).collect();
+    let mut queues: Vec<_> = definitions().map(|definition| definition.queue).collect();
     queues.sort_unstable();
     queues.dedup();
     queues
@@ -268,7 +264,6 @@ mod tests {
         let types = task_types(&WorkloadConfig::default());
         let names: Vec<_> = types.iter().map(|task| task.name.as_str()).collect();
         assert_eq!(names, REGISTERED_TASK_TYPES);
-        assert_eq!(types.iter().filter(|task| task.unavailable.is_none()).count(), 8);
         assert_eq!(queues(), [INGEST, KNOWLEDGE, MESSAGES, SCHEDULED]);
     }
 
@@ -276,8 +271,8 @@ mod tests {
     #[test]
     fn scheduled_tasks_take_an_empty_object() {
         for definition in definitions() {
-            if let (Some(schedule), Ok(body)) = (definition.schedule, &definition.body) {
-                assert_eq!((body.check)(&json!({})), Ok(()), "{} at {schedule}", definition.name);
+            if let Some(schedule) = definition.schedule {
+                assert_eq!((definition.body.check)(&json!({})), Ok(()), "{} at {schedule}", definition.name);
             }
         }
     }

@@ -147,6 +147,8 @@ pub fn router(state: AppState) -> (Router, Vec<RouteInfo>) {
         .route("POST", "/api/v1/tasks/{name}", Anyone, post(tasks::trigger))
         .route("GET", "/api/v1/messages", Anyone, get(messages::list))
         .route("POST", "/api/v1/messages", Anyone, post(messages::insert))
+        .resource("/api/v1/providers", resource_routes!(setup::provider))
+        .route("POST", "/api/v1/providers/{id}/check", Anyone, post(setup::check_provider))
         .resource("/api/v1/agents", resource_routes!(setup::agent))
         .resource("/api/v1/task-configs", resource_routes!(setup::task_config))
         .resource("/api/v1/projects", resource_routes!(setup::project))

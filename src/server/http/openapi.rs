@@ -12,7 +12,7 @@ use super::{analysis, health, ingest, knowledge, messages, monitoring, setup, so
         ingest::native, ingest::taskiq, monitoring::metrics, monitoring::history, monitoring::execution, monitoring::events,
         workers::heartbeat, workers::workers, tasks::imports, tasks::list, tasks::trigger, telegram::webhook,
         setup::agent::list, setup::agent::create, setup::agent::show, setup::agent::change, setup::agent::delete, setup::task_config::list, setup::task_config::create, setup::task_config::show, setup::task_config::change, setup::task_config::delete, setup::project::list, setup::project::create, setup::project::show, setup::project::change, setup::project::delete,
-        setup::test_agent, setup::assign, setup::assignments, setup::change_assignment, setup::delete_assignment,
+        setup::provider::list, setup::provider::create, setup::provider::show, setup::provider::change, setup::provider::delete, setup::check_provider, setup::test_agent, setup::assign, setup::assignments, setup::change_assignment, setup::delete_assignment,
         messages::list, messages::insert, analysis::list, analysis::create, analysis::show, analysis::log, analysis::start,
         analysis::cancel, analysis::close, analysis::proposals, analysis::proposal, analysis::review, knowledge::topics,
         knowledge::topic, knowledge::atoms, knowledge::atom, knowledge::versions, knowledge::review,

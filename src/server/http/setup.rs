@@ -3,11 +3,14 @@
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 use taskscope_wire::{Assignment, ErrorBody, Project};
-use taskscope_workload::analysis::{
-    self, AssignmentChange, NewAssignment,
-    agents::{self, Agent, AgentChange, AgentPrompt, AgentTest, NewAgent},
-    projects::{self, NewProject, ProjectChange},
-    task_configs::{self, NewTaskConfig, TaskConfig, TaskConfigChange},
+use taskscope_workload::{
+    analysis::{
+        self, AssignmentChange, NewAssignment,
+        agents::{self, Agent, AgentChange, AgentPrompt, AgentTest, NewAgent},
+        projects::{self, NewProject, ProjectChange},
+        task_configs::{self, NewTaskConfig, TaskConfig, TaskConfigChange},
+    },
+    providers::{self, NewProvider, Provider, ProviderChange},
 };
 
 use super::{
@@ -18,7 +21,7 @@ use crate::server::workload::Workload;
 
 /// The five routes of a kind of resource.
 macro_rules! resource {
-    ($module:ident, $path:literal, $one:literal, $what:literal, $resource:ident, $new:ident, $change:ident, $on:ident, $service:ident) => {
+    ($module:ident, $path:literal, $one:literal, $what:literal, $resource:ident, $new:ident, $change:ident, $on:ident, $service:ident $(, $by:tt)?) => {
         #[doc = concat!("The routes of `", $path, "`.")]
         pub(super) mod $module {
             use super::*;
@@ -48,7 +51,7 @@ macro_rules! resource {
                 State(workload): State<Workload>,
                 JsonBody(new): JsonBody<$new>,
             ) -> Result<(StatusCode, Json<$resource>), ApiError> {
-                Ok((StatusCode::CREATED, Json($service::create(workload.$on(), &new).await?)))
+                Ok((StatusCode::CREATED, Json($service::create(workload.$on(), $($by)? new).await?)))
             }
 
             #[utoipa::path(
@@ -80,7 +83,7 @@ macro_rules! resource {
                 Id(id): Id,
                 JsonBody(change): JsonBody<$change>,
             ) -> Result<Json<$resource>, ApiError> {
-                Ok(Json($service::change(workload.$on(), id, &change).await?))
+                Ok(Json($service::change(workload.$on(), id, $($by)? change).await?))
             }
 
             #[utoipa::path(
@@ -100,7 +103,7 @@ macro_rules! resource {
     };
 }
 
-resource!(agent, "/api/v1/agents", "/api/v1/agents/{id}", "agent", Agent, NewAgent, AgentChange, pool, agents);
+resource!(agent, "/api/v1/agents", "/api/v1/agents/{id}", "agent", Agent, NewAgent, AgentChange, pool, agents, &);
 resource!(
     task_config,
     "/api/v1/task-configs",
@@ -110,9 +113,34 @@ resource!(
     NewTaskConfig,
     TaskConfigChange,
     pool,
-    task_configs
+    task_configs,
+    &
 );
-resource!(project, "/api/v1/projects", "/api/v1/projects/{id}", "project", Project, NewProject, ProjectChange, pool, projects);
+resource!(
+    provider,
+    "/api/v1/providers",
+    "/api/v1/providers/{id}",
+    "provider of language models",
+    Provider,
+    NewProvider,
+    ProviderChange,
+    service,
+    providers
+);
+resource!(project, "/api/v1/projects", "/api/v1/projects/{id}", "project", Project, NewProject, ProjectChange, pool, projects, &);
+
+/// Check whether a provider can be reached, and which models it has.
+#[utoipa::path(
+    post, path = "/api/v1/providers/{id}/check", tag = "setup", params(("id" = Uuid, Path)),
+    responses(
+        (status = 200, description = "The provider, with what was found", body = Provider),
+        (status = 404, description = "There is no such provider", body = ErrorBody),
+        (status = 503, description = "The database is not reachable", body = ErrorBody),
+    ),
+)]
+pub(super) async fn check_provider(State(workload): State<Workload>, Id(id): Id) -> Result<Json<Provider>, ApiError> {
+    Ok(Json(providers::check(workload.service(), id).await?))
+}
 
 /// Ask an agent something, to try it.
 #[utoipa::path(

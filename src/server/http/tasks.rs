@@ -36,7 +36,7 @@ pub(super) async fn imports(State(workload): State<Workload>) -> Result<Json<Vec
     request_body(content = TriggerRequest, description = "Without a body the task is called without params"),
     responses(
         (status = 202, description = "It waits in its queue", body = Triggered),
-        (status = 400, description = "A param is wrong, or the task type can't run in this version", body = ErrorBody),
+        (status = 400, description = "A param is wrong", body = ErrorBody),
         (status = 404, description = "There is no such task type", body = ErrorBody),
         (status = 413, description = "The body is too large", body = ErrorBody),
         (status = 415, description = "The body is of another type", body = ErrorBody),
