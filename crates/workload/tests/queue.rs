@@ -55,9 +55,9 @@ async fn what_can_not_be_queued_is_refused_with_a_reason() {
     let unknown = refuse("score_everything", json!({})).await;
     assert!(matches!(&unknown, TriggerError::UnknownTask { name, known } if name == "score_everything" && known.len() == 15));
     assert!(unknown.to_string().contains("score_message_task"));
-    let unavailable = refuse("embed_atoms_batch_task", json!({})).await;
+    let unavailable = refuse("execute_analysis_run", json!({})).await;
     assert!(
-        matches!(&unavailable, TriggerError::Unavailable(sentence) if sentence.starts_with("embed_atoms_batch_task can't run"))
+        matches!(&unavailable, TriggerError::Unavailable(sentence) if sentence.starts_with("execute_analysis_run can't run"))
     );
     let cases = [
         ("score_message_task", json!({"message_id": 0}), "message_id must be 1 or more, not 0"),

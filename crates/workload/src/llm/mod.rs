@@ -166,6 +166,14 @@ mod tests {
     use crate::failure::Retry;
 
     #[test]
+    fn usage_adds_up() {
+        let mut sum = Usage::default();
+        sum += Usage { prompt_tokens: 2, completion_tokens: 1, cost: Some(0.5) };
+        sum += Usage { prompt_tokens: 3, completion_tokens: 1, cost: Some(0.25) };
+        assert_eq!(sum, Usage { prompt_tokens: 5, completion_tokens: 2, cost: Some(0.75) });
+    }
+
+    #[test]
     fn tasks_are_tried_again_where_that_can_help() {
         let refused = |status, pause| {
             let (provider, message) = ("x".to_owned(), "no".to_owned());

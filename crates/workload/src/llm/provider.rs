@@ -116,6 +116,9 @@ impl Provider {
 
     /// The model to ask where nobody says which.
     pub(crate) fn chat_model(&self) -> Result<String, LlmError> {
+        if self.settings.kind == ProviderType::Keyword {
+            return Ok(keyword::MODEL.to_owned());
+        }
         let usual = self.config.models.get(self.kind_name()).filter(|model| self.has(model));
         let known = || self.settings.models.iter().find(|model| !model.contains("embed"));
         usual.or_else(known).cloned().ok_or_else(|| {
@@ -279,5 +282,38 @@ impl Provider {
 
     fn unfit(&self, reason: String) -> LlmError {
         LlmError::Unfit { provider: self.settings.name.clone(), reason }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn provider(kind: ProviderType, models: &[&str]) -> Provider {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let models = models.iter().map(|model| (*model).to_owned()).collect();
+        let settings = Settings { id: Uuid::nil(), name: "x".to_owned(), kind, base_url: None, key: Key::None, models };
+        Provider::new(settings, &LlmConfig::default(), &Client::new()).unwrap()
+    }
+
+    #[test]
+    fn the_usual_model_is_asked_where_the_provider_has_it() {
+        let chat = |kind, models: &[&str]| provider(kind, models).chat_model().map_err(|error| error.to_string());
+        assert_eq!(chat(ProviderType::Openai, &[]).as_deref(), Ok("gpt-5-mini"));
+        assert_eq!(chat(ProviderType::Openai, &["tts-1", "gpt-5-mini"]).as_deref(), Ok("gpt-5-mini"));
+        assert_eq!(chat(ProviderType::Openai, &["text-embedding-x", "qwen"]).as_deref(), Ok("qwen"));
+        assert_eq!(chat(ProviderType::Ollama, &["nomic-embed-text:latest", "llama3:8b"]).as_deref(), Ok("llama3:8b"));
+        let none = chat(ProviderType::Ollama, &["nomic-embed-text:latest"]).unwrap_err();
+        assert!(none.starts_with("x has no model to ask") && none.contains("llm.models.ollama"), "{none}");
+        assert_eq!(chat(ProviderType::Keyword, &[]).as_deref(), Ok("keyword-rules"));
+    }
+
+    #[test]
+    fn embeddings_are_made_by_a_model_that_is_there() {
+        let model = |kind, models: &[&str], named| provider(kind, models).embedding_model(named);
+        assert_eq!(model(ProviderType::Ollama, &["nomic-embed-text:latest"], None).as_deref(), Some("nomic-embed-text"));
+        assert_eq!(model(ProviderType::Ollama, &["llama3:8b"], None), None);
+        assert_eq!(model(ProviderType::Ollama, &["llama3:8b"], Some("mine")).as_deref(), Some("mine"));
+        assert_eq!(model(ProviderType::Keyword, &[], None).as_deref(), Some("keyword-rules"));
     }
 }
