@@ -10,7 +10,7 @@ use reqwest::{Client, RequestBuilder, Response, StatusCode, header::RETRY_AFTER}
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use super::{LlmError, provider::ProviderType};
+use super::{LlmError, settings::ProviderType};
 
 /// The most that an answer may have, in bytes: a bound of memory.
 const LARGEST_ANSWER: usize = 16 * 1024 * 1024;

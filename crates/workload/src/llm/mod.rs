@@ -15,6 +15,7 @@ mod ollama;
 mod openai;
 mod prompt;
 mod provider;
+mod settings;
 mod stream;
 
 use std::{ops::AddAssign, time::Duration};
@@ -24,12 +25,9 @@ use serde_json::Value;
 
 pub use self::{
     config::{LlmConfig, Price},
-    provider::ProviderType,
+    settings::ProviderType,
 };
-pub(crate) use self::{
-    endpoint::settle_base_url,
-    provider::{Provider, Settings},
-};
+pub(crate) use self::{endpoint::settle_base_url, provider::Provider, settings::Settings};
 use crate::failure::Failure;
 
 /// Something that is asked of a model.

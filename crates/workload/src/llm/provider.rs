@@ -3,7 +3,6 @@ use std::time::Duration;
 use backon::{ExponentialBuilder, Retryable};
 use reqwest::Client;
 use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -12,9 +11,9 @@ use super::{
     Answer, Ask, Embedded, LlmConfig, LlmError, Usage,
     endpoint::Endpoint,
     fit::Fit,
-    keys::Key,
     keyword, ollama, openai,
     prompt::{self, Turn},
+    settings::{ProviderType, Settings},
 };
 use crate::WorkloadConfig;
 
@@ -22,44 +21,6 @@ use crate::WorkloadConfig;
 const CHECK_LIMIT: Duration = Duration::from_secs(5);
 /// Texts that are embedded with one request.
 const EMBEDDED_AT_ONCE: usize = 64;
-
-/// How a provider is spoken to.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Serialize,
-    Deserialize,
-    strum::Display,
-    strum::EnumString,
-    strum::IntoStaticStr,
-    strum::VariantNames,
-)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum ProviderType {
-    /// Ollama's own API.
-    Ollama,
-    /// OpenAI's chat completions, or a server that understands them.
-    Openai,
-    /// The rules that are built in: no model, no network.
-    Keyword,
-}
-
-/// A provider as a row has it.
-#[derive(Debug, Clone)]
-pub(crate) struct Settings {
-    pub(crate) id: Uuid,
-    pub(crate) name: String,
-    pub(crate) kind: ProviderType,
-    pub(crate) base_url: Option<String>,
-    pub(crate) key: Key,
-    /// The models that it is known to have.
-    pub(crate) models: Vec<String>,
-}
 
 /// A provider of models, ready to be asked.
 #[derive(Debug)]
@@ -89,18 +50,7 @@ pub(super) struct Vectors {
 impl Provider {
     /// The provider with this id, if it is there and active.
     pub(crate) async fn load(pool: &PgPool, config: &WorkloadConfig, http: &Client, id: Uuid) -> Result<Self, LlmError> {
-        let row = sqlx::query!(
-            "select name, type as kind, base_url, api_key_sealed, api_key_env, is_active, models from providers where id = $1",
-            id
-        );
-        let row = row.fetch_optional(pool).await?.ok_or_else(|| LlmError::Setup(format!("there is no provider {id}")))?;
-        if !row.is_active {
-            return Err(LlmError::Setup(format!("the provider {} is not active", row.name)));
-        }
-        let kind = row.kind.parse().map_err(|_| LlmError::Setup(format!("this version has no provider type {:?}", row.kind)))?;
-        let key = Key::from_row(row.api_key_sealed, row.api_key_env);
-        let settings = Settings { id, name: row.name, kind, base_url: row.base_url, key, models: row.models };
-        Self::new(settings, &config.llm, http)
+        Self::new(Settings::load(pool, id).await?, &config.llm, http)
     }
 
     /// A provider with these settings.
@@ -288,6 +238,7 @@ impl Provider {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::llm::keys::Key;
 
     fn provider(kind: ProviderType, models: &[&str]) -> Provider {
         let _ = rustls::crypto::ring::default_provider().install_default();

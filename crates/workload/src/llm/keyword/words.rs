@@ -57,6 +57,9 @@ pub(super) fn title(text: &str) -> String {
 fn without_announcement(text: &str) -> &str {
     const ANNOUNCEMENTS: [&str; 10] =
         ["bug", "decision", "decided", "question", "agreed", "idea", "рішення", "вирішили", "питання", "баг"];
+    const OPENERS: [&str; 8] = ["then ", "so ", "and ", "yes, ", "good. ", "ok. ", "ok, ", "тоді "];
+    let opener = OPENERS.iter().find(|opener| text.get(..opener.len()).is_some_and(|head| head.to_lowercase() == **opener));
+    let text = opener.map(|opener| &text[opener.len()..]).filter(|rest| count(rest) > 2).unwrap_or(text);
     let mut rest =
         ["Decision: ", "Decided: ", "Рішення: "].iter().find_map(|word| text.split_once(word)).map_or(text, |(_, rest)| rest);
     while let Some((head, tail)) = rest.split_once([':', ',']) {
