@@ -58,6 +58,13 @@ async fn a_provider_is_checked_when_it_is_made_and_changed() {
     assert_eq!(away.validation_status, "error");
     assert!(away.last_validation_error.unwrap().starts_with("Away can't be reached: "));
 
+    llm.be_silent(true);
+    let slow = providers::check(&service, ollama.id).await.unwrap();
+    assert_eq!(slow.validation_status, "connected");
+    let slow = providers::check(&service, openai.id).await.unwrap();
+    assert_eq!(slow.last_validation_error.as_deref(), Some("OpenAI can't be reached: no answer within 5 s"));
+    llm.be_silent(false);
+
     let mended = providers::change(&service, openai.id, change(json!({"api_key": KEY, "name": "GPT"}))).await.unwrap();
     assert_eq!(
         (mended.validation_status.as_str(), mended.name.as_str(), mended.last_validation_error),

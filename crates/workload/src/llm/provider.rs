@@ -231,7 +231,7 @@ impl Provider {
     }
 
     fn unfit(&self, reason: String) -> LlmError {
-        LlmError::Unfit { provider: self.settings.name.clone(), reason }
+        self.endpoint().unfit(reason)
     }
 }
 

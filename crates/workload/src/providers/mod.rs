@@ -172,22 +172,24 @@ pub async fn delete(service: &Service, id: Uuid) -> Result<(), ServiceError> {
 /// There is no such provider, or Postgres doesn't answer.
 pub async fn check(service: &Service, id: Uuid) -> Result<Provider, ServiceError> {
     let row = row(service.pool(), id).await?;
-    let settings = row.settings()?;
+    let (settings, updated_at) = (row.settings()?, row.updated_at);
     let outcome = match llm::Provider::new(settings, &service.config().llm, &service.http) {
         Ok(provider) => provider.check().await,
         Err(error) => Err(error),
     };
+    // What was found out about a provider that somebody has changed meanwhile says nothing: that change makes a check of its own.
     let (status, error, models) = match outcome {
         Ok(models) => ("connected", None, Some(models)),
         Err(error) => ("error", Some(error.to_string().replace('\0', "")), None),
     };
     sqlx::query!(
         "update providers set validation_status = $2, last_validation_error = $3, last_validated_at = now(), models = coalesce($4, models)
-         where id = $1",
+         where id = $1 and updated_at = $5",
         id,
         status,
         error,
         models.as_deref(),
+        updated_at,
     )
     .execute(service.pool())
     .await?;

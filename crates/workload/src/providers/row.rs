@@ -38,7 +38,7 @@ pub(super) struct Row {
     last_validated_at: Option<DateTime<Utc>>,
     models: Vec<String>,
     created_at: DateTime<Utc>,
-    updated_at: DateTime<Utc>,
+    pub(super) updated_at: DateTime<Utc>,
 }
 
 /// A provider as it is to be.

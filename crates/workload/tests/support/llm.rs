@@ -72,6 +72,8 @@ struct Inner {
     key: Mutex<Option<String>>,
     /// Texts that can't be embedded have this in them.
     unembeddable: Mutex<Option<String>>,
+    /// Whether OpenAI's list of models doesn't come.
+    silent: Mutex<bool>,
     /// Requests that hung and whose client has gone.
     abandoned: Mutex<usize>,
 }
@@ -111,6 +113,11 @@ impl Llm {
     /// From now on texts with this in them are refused.
     pub fn refuse_to_embed(&self, text: &str) {
         *self.state.unembeddable.lock().unwrap() = Some(text.to_owned());
+    }
+
+    /// Whether OpenAI's list of models comes from now on.
+    pub fn be_silent(&self, silent: bool) {
+        *self.state.silent.lock().unwrap() = silent;
     }
 
     /// The requests since the last time.
@@ -163,6 +170,9 @@ pub fn shown(body: &Value) -> Vec<Value> {
 
 async fn openai_models(State(state): State<Arc<Inner>>, headers: HeaderMap) -> Response {
     state.note("/v1/models", &headers, &Value::Null);
+    if *state.silent.lock().unwrap() {
+        return hang(state).await;
+    }
     if let Some(refused) = state.refused(&headers) {
         return refused;
     }
