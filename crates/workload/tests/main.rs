@@ -10,7 +10,10 @@
 mod alerts;
 mod cleanup;
 mod digest;
+mod knowledge;
+mod llm;
 mod messages;
+mod providers;
 mod queue;
 mod resilience;
 mod schedule;

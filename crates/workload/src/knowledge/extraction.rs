@@ -13,7 +13,7 @@ use super::{
 use crate::{
     context::Context,
     failure::{Failure, TaskResult},
-    llm::{Ask, Provider, SourceMessage, Usage, Work},
+    llm::{Answer, Ask, LlmError, Provider, SourceMessage, Usage, Work},
 };
 
 /// Messages that are asked about at once: enough for a talk, and not too many to be answered in full.
@@ -47,18 +47,55 @@ pub(crate) struct Outcome {
 pub(crate) async fn provider(context: &Context, id: Option<Uuid>) -> TaskResult<Provider> {
     let id = id.or(context.config.llm.knowledge_provider).unwrap_or(BUILT_IN);
     let provider = Provider::load(&context.pool, &context.config, &context.http, id).await;
-    provider.map_err(|error| error.into_failure())
+    provider.map_err(LlmError::into_failure)
+}
+
+/// The provider of an extraction of these messages. What is wrong with either is found when the task runs, so that it can be seen and
+/// investigated like any failure.
+pub(crate) async fn begin(context: &Context, ids: &[i64], provider_id: Option<&str>) -> TaskResult<Provider> {
+    if ids.is_empty() {
+        return Err(Failure::permanent("No messages provided for extraction"));
+    }
+    let id = provider_id.map(Uuid::parse_str).transpose();
+    let id = id.map_err(|_| {
+        Failure::permanent(format!("provider_id must be the id of a provider, not {:?}", provider_id.unwrap_or_default()))
+    })?;
+    provider(context, id).await
 }
 
 /// Finds the topics of messages and their atoms, and keeps them.
 pub(crate) async fn topics(context: &Context, provider: &Provider, ids: &[i64]) -> TaskResult<Outcome> {
-    let schema = answer::topics_schema();
     let mut outcome = Outcome::default();
     for batch in batches(&context.pool, ids).await? {
-        let (found, usage) = ask::<Topics>(provider, Work::Topics(&batch), &schema).await?;
-        outcome.add(batch.len(), store::store(&context.pool, &batch, found.topics).await?, usage);
+        let (stored, usage) = topics_of(context, provider, &batch).await.map_err(LlmError::into_failure)?;
+        outcome.add(batch.len(), stored, usage);
     }
     Ok(outcome)
+}
+
+/// The same, going on where an answer doesn't fit, as long as others do; with the messages that it was asked about.
+pub(crate) async fn topics_that_fit(context: &Context, provider: &Provider, ids: &[i64]) -> TaskResult<(Outcome, Vec<i64>)> {
+    let (mut outcome, mut unfit, mut last) = (Outcome::default(), Vec::new(), None);
+    for batch in batches(&context.pool, ids).await? {
+        match topics_of(context, provider, &batch).await {
+            Ok((stored, usage)) => outcome.add(batch.len(), stored, usage),
+            Err(error @ LlmError::Unfit { .. }) => {
+                tracing::warn!(%error, messages = batch.len(), "messages give no knowledge");
+                unfit.extend(batch.iter().map(|message| message.id));
+                last = Some(error);
+            }
+            Err(error) => return Err(error.into_failure()),
+        }
+    }
+    match last {
+        Some(error) if outcome.messages == 0 => Err(error.into_failure()),
+        _ => Ok((outcome, unfit)),
+    }
+}
+
+async fn topics_of(context: &Context, provider: &Provider, batch: &[SourceMessage]) -> Result<(Stored, Usage), LlmError> {
+    let (found, usage) = ask::<Topics>(provider, Work::Topics(batch), &answer::topics_schema()).await?;
+    Ok((store::store(&context.pool, batch, found.topics).await?, usage))
 }
 
 /// Finds the atoms of one topic, which may have a name, and keeps them. Later batches belong to the topic of the first one.
@@ -66,7 +103,8 @@ pub(crate) async fn topic(context: &Context, provider: &Provider, ids: &[i64], n
     let schema = answer::topic_schema();
     let (mut outcome, mut name) = (Outcome::default(), name.map(str::to_owned));
     for batch in batches(&context.pool, ids).await? {
-        let (mut found, usage) = ask::<FoundTopic>(provider, Work::Topic(name.as_deref(), &batch), &schema).await?;
+        let (mut found, usage) =
+            ask::<FoundTopic>(provider, Work::Topic(name.as_deref(), &batch), &schema).await.map_err(LlmError::into_failure)?;
         found.name = name.unwrap_or(found.name);
         found.message_ids = batch.iter().map(|message| message.id).collect();
         name = Some(found.name.clone());
@@ -99,9 +137,6 @@ fn add_new(all: &mut Vec<Uuid>, new: Vec<Uuid>) {
 
 /// The messages in batches, each of one channel and in the order of time.
 async fn batches(pool: &PgPool, ids: &[i64]) -> TaskResult<Vec<Vec<SourceMessage>>> {
-    if ids.is_empty() {
-        return Err(Failure::permanent("No messages provided for extraction"));
-    }
     let rows = sqlx::query_as!(
         MessageRow,
         "select id, channel, author, content, sent_at from messages where id = any($1) order by channel nulls first, sent_at, id",
@@ -129,16 +164,17 @@ impl MessageRow {
     }
 }
 
-async fn ask<T: DeserializeOwned>(provider: &Provider, work: Work<'_>, schema: &Value) -> TaskResult<(T, Usage)> {
+async fn ask<T: DeserializeOwned>(provider: &Provider, work: Work<'_>, schema: &Value) -> Result<(T, Usage), LlmError> {
     let answer = say(provider, work, Some(schema)).await?;
-    let value = serde_json::from_value(answer.value).map_err(|error| Failure::from(error).never_again())?;
-    Ok((value, answer.usage))
+    // What fits the schema can be read, but for numbers beyond any.
+    let unfit = |error: serde_json::Error| LlmError::Unfit { provider: provider.name().to_owned(), reason: error.to_string() };
+    Ok((serde_json::from_value(answer.value).map_err(unfit)?, answer.usage))
 }
 
 /// Asks as all knowledge tasks do.
-pub(super) async fn say(provider: &Provider, work: Work<'_>, schema: Option<&Value>) -> TaskResult<crate::llm::Answer> {
-    let model = provider.chat_model().map_err(|error| error.into_failure())?;
+pub(super) async fn say(provider: &Provider, work: Work<'_>, schema: Option<&Value>) -> Result<Answer, LlmError> {
+    let model = provider.chat_model()?;
     let ask = Ask { model: &model, system: SYSTEM, work, schema, temperature: TEMPERATURE, max_tokens: MAX_TOKENS };
-    let told = |error: &_, pause| tracing::info!(%error, ?pause, "a model is asked again");
-    provider.ask(&ask, &told).await.map_err(|error| error.into_failure())
+    let told = |error: &LlmError, pause| tracing::info!(%error, ?pause, "a model is asked again");
+    provider.ask(&ask, &told).await
 }

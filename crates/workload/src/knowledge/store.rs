@@ -123,7 +123,9 @@ async fn store_atom(db: &mut PgConnection, topic_id: Uuid, atom: &FoundAtom, sto
 async fn insert_atom(db: &mut PgConnection, topic_id: Uuid, kind: &str, atom: &FoundAtom) -> Result<Uuid, sqlx::Error> {
     let inserted = sqlx::query_scalar!(
         r#"with atom as (
-               insert into atoms (topic_id, kind, title, content, confidence) values ($1, $2, $3, $4, $5) returning id
+               -- The time of the statement, so that atoms of one transaction keep their order.
+               insert into atoms (topic_id, kind, title, content, confidence, created_at, updated_at)
+               values ($1, $2, $3, $4, $5, clock_timestamp(), clock_timestamp()) returning id
            ), version as (
                insert into atom_versions (atom_id, version, title, content, confidence) select id, 1, $3, $4, $5 from atom
            )

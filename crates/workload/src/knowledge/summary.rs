@@ -7,7 +7,7 @@ use super::extraction::{provider, say};
 use crate::{
     context::Context,
     failure::{Failure, TaskResult},
-    llm::Work,
+    llm::{LlmError, Work},
 };
 
 /// The most atoms that a summary is made of, the surest first.
@@ -40,7 +40,7 @@ pub(crate) async fn write(context: &Context, topic_id: Uuid, provider_id: Option
         return Err(Failure::permanent(format!("the topic {topic} has no atoms to sum up")));
     }
     let provider = provider(context, provider_id).await?;
-    let answer = say(&provider, Work::Summary(&topic, &lines), None).await?;
+    let answer = say(&provider, Work::Summary(&topic, &lines), None).await.map_err(LlmError::into_failure)?;
     let summary = answer.value.as_str().unwrap_or_default().replace('\0', "");
     sqlx::query!("update topics set summary = $2, summarized_at = now(), updated_at = now() where id = $1", topic_id, summary)
         .execute(&context.pool)

@@ -5,7 +5,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::provider::ProviderType;
+use super::settings::ProviderType;
 
 /// How language models are asked. Secrets are never shown by `Debug`.
 #[derive(Debug, Clone, Deserialize)]

@@ -10,10 +10,12 @@ use reqwest::{Client, RequestBuilder, Response, StatusCode, header::RETRY_AFTER}
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use super::{LlmError, provider::ProviderType};
+use super::{LlmError, settings::ProviderType};
 
 /// The most that an answer may have, in bytes: a bound of memory.
 const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
+/// The longest that anybody is left alone, whatever they want.
+const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
 /// The most of a refusal that is told, in characters.
 const LONGEST_MESSAGE: usize = 500;
 
@@ -79,7 +81,7 @@ impl Endpoint {
 
     /// An answer that is not what the wire format promises.
     pub(super) fn unfit(&self, reason: impl Into<String>) -> LlmError {
-        LlmError::Unfit { provider: self.provider.clone(), reason: reason.into() }
+        LlmError::Unfit { provider: self.provider.clone(), reason: self.without_key(&reason.into()) }
     }
 
     /// The connection broke, or took too long. The URL is left out: nobody needs it, and it may say more than it should.
@@ -175,10 +177,10 @@ fn message(body: &[u8], status: StatusCode) -> String {
 fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     let text = text.trim();
     if let Ok(seconds) = text.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
+        return Some(Duration::from_secs(seconds).min(LONGEST_PAUSE));
     }
     let date = httpdate::parse_http_date(text).ok()?;
-    Some(date.duration_since(now).unwrap_or_default())
+    Some(date.duration_since(now).unwrap_or_default().min(LONGEST_PAUSE))
 }
 
 /// What it comes down to: the outer errors only repeat that a request failed.
@@ -218,6 +220,7 @@ mod tests {
         assert_eq!(retry_after("7", now), Some(Duration::from_secs(7)));
         assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:37 GMT", now), Some(Duration::from_secs(10)));
         assert_eq!(retry_after("Sun, 06 Nov 1994 08:00:00 GMT", now), Some(Duration::ZERO));
+        assert_eq!(retry_after("99999999999", now), Some(LONGEST_PAUSE));
         assert_eq!(retry_after("soon", now), None);
     }
 

@@ -15,6 +15,7 @@ mod ollama;
 mod openai;
 mod prompt;
 mod provider;
+mod settings;
 mod stream;
 
 use std::{ops::AddAssign, time::Duration};
@@ -24,12 +25,9 @@ use serde_json::Value;
 
 pub use self::{
     config::{LlmConfig, Price},
-    provider::ProviderType,
+    settings::ProviderType,
 };
-pub(crate) use self::{
-    endpoint::settle_base_url,
-    provider::{Provider, Settings},
-};
+pub(crate) use self::{endpoint::settle_base_url, provider::Provider, settings::Settings};
 use crate::failure::Failure;
 
 /// Something that is asked of a model.
@@ -164,6 +162,14 @@ impl LlmError {
 mod tests {
     use super::*;
     use crate::failure::Retry;
+
+    #[test]
+    fn usage_adds_up() {
+        let mut sum = Usage::default();
+        sum += Usage { prompt_tokens: 2, completion_tokens: 1, cost: Some(0.5) };
+        sum += Usage { prompt_tokens: 3, completion_tokens: 1, cost: Some(0.25) };
+        assert_eq!(sum, Usage { prompt_tokens: 5, completion_tokens: 2, cost: Some(0.75) });
+    }
 
     #[test]
     fn tasks_are_tried_again_where_that_can_help() {

@@ -95,3 +95,26 @@ struct Embeddings {
     #[serde(default)]
     prompt_eval_count: i64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::llm::Work;
+
+    #[test]
+    fn room_is_made_for_the_whole_talk() {
+        let room = |length: usize| {
+            let text = "x".repeat(length);
+            let ask = Ask {
+                model: "m",
+                system: "",
+                work: Work::Topic(Some(&text), &[]),
+                schema: None,
+                temperature: 0.0,
+                max_tokens: 4096,
+            };
+            request(&ask, &prompt::talk(&ask), false)["options"]["num_ctx"].as_u64()
+        };
+        assert_eq!((room(10), room(40_000), room(10_000_000)), (Some(8192), Some(32768), Some(131_072)));
+    }
+}

@@ -142,3 +142,24 @@ struct Vector {
     index: usize,
     embedding: Vec<f32>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::llm::Work;
+
+    #[test]
+    fn models_that_think_are_asked_in_their_way() {
+        let body = |model: &str| {
+            let ask = Ask { model, system: "", work: Work::Summary("x", &[]), schema: None, temperature: 0.5, max_tokens: 9 };
+            request(&ask, &[], true)
+        };
+        let (plain, thinking) = (body("gpt-4o"), body("gpt-5-mini"));
+        assert_eq!((&plain["max_tokens"], &plain["temperature"]), (&json!(9), &json!(0.5)));
+        assert_eq!(
+            (&thinking["max_completion_tokens"], thinking.get("max_tokens"), thinking.get("temperature")),
+            (&json!(9), None, None)
+        );
+        assert_eq!((&plain["stream_options"], plain.get("response_format")), (&json!({"include_usage": true}), None));
+    }
+}

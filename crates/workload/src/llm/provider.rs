@@ -3,7 +3,6 @@ use std::time::Duration;
 use backon::{ExponentialBuilder, Retryable};
 use reqwest::Client;
 use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -12,9 +11,9 @@ use super::{
     Answer, Ask, Embedded, LlmConfig, LlmError, Usage,
     endpoint::Endpoint,
     fit::Fit,
-    keys::Key,
     keyword, ollama, openai,
     prompt::{self, Turn},
+    settings::{ProviderType, Settings},
 };
 use crate::WorkloadConfig;
 
@@ -22,44 +21,6 @@ use crate::WorkloadConfig;
 const CHECK_LIMIT: Duration = Duration::from_secs(5);
 /// Texts that are embedded with one request.
 const EMBEDDED_AT_ONCE: usize = 64;
-
-/// How a provider is spoken to.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Serialize,
-    Deserialize,
-    strum::Display,
-    strum::EnumString,
-    strum::IntoStaticStr,
-    strum::VariantNames,
-)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum ProviderType {
-    /// Ollama's own API.
-    Ollama,
-    /// OpenAI's chat completions, or a server that understands them.
-    Openai,
-    /// The rules that are built in: no model, no network.
-    Keyword,
-}
-
-/// A provider as a row has it.
-#[derive(Debug, Clone)]
-pub(crate) struct Settings {
-    pub(crate) id: Uuid,
-    pub(crate) name: String,
-    pub(crate) kind: ProviderType,
-    pub(crate) base_url: Option<String>,
-    pub(crate) key: Key,
-    /// The models that it is known to have.
-    pub(crate) models: Vec<String>,
-}
 
 /// A provider of models, ready to be asked.
 #[derive(Debug)]
@@ -89,18 +50,7 @@ pub(super) struct Vectors {
 impl Provider {
     /// The provider with this id, if it is there and active.
     pub(crate) async fn load(pool: &PgPool, config: &WorkloadConfig, http: &Client, id: Uuid) -> Result<Self, LlmError> {
-        let row = sqlx::query!(
-            "select name, type as kind, base_url, api_key_sealed, api_key_env, is_active, models from providers where id = $1",
-            id
-        );
-        let row = row.fetch_optional(pool).await?.ok_or_else(|| LlmError::Setup(format!("there is no provider {id}")))?;
-        if !row.is_active {
-            return Err(LlmError::Setup(format!("the provider {} is not active", row.name)));
-        }
-        let kind = row.kind.parse().map_err(|_| LlmError::Setup(format!("this version has no provider type {:?}", row.kind)))?;
-        let key = Key::from_row(row.api_key_sealed, row.api_key_env);
-        let settings = Settings { id, name: row.name, kind, base_url: row.base_url, key, models: row.models };
-        Self::new(settings, &config.llm, http)
+        Self::new(Settings::load(pool, id).await?, &config.llm, http)
     }
 
     /// A provider with these settings.
@@ -116,6 +66,9 @@ impl Provider {
 
     /// The model to ask where nobody says which.
     pub(crate) fn chat_model(&self) -> Result<String, LlmError> {
+        if self.settings.kind == ProviderType::Keyword {
+            return Ok(keyword::MODEL.to_owned());
+        }
         let usual = self.config.models.get(self.kind_name()).filter(|model| self.has(model));
         let known = || self.settings.models.iter().find(|model| !model.contains("embed"));
         usual.or_else(known).cloned().ok_or_else(|| {
@@ -278,6 +231,40 @@ impl Provider {
     }
 
     fn unfit(&self, reason: String) -> LlmError {
-        LlmError::Unfit { provider: self.settings.name.clone(), reason }
+        self.endpoint().unfit(reason)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::llm::keys::Key;
+
+    fn provider(kind: ProviderType, models: &[&str]) -> Provider {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let models = models.iter().map(|model| (*model).to_owned()).collect();
+        let settings = Settings { id: Uuid::nil(), name: "x".to_owned(), kind, base_url: None, key: Key::None, models };
+        Provider::new(settings, &LlmConfig::default(), &Client::new()).unwrap()
+    }
+
+    #[test]
+    fn the_usual_model_is_asked_where_the_provider_has_it() {
+        let chat = |kind, models: &[&str]| provider(kind, models).chat_model().map_err(|error| error.to_string());
+        assert_eq!(chat(ProviderType::Openai, &[]).as_deref(), Ok("gpt-5-mini"));
+        assert_eq!(chat(ProviderType::Openai, &["tts-1", "gpt-5-mini"]).as_deref(), Ok("gpt-5-mini"));
+        assert_eq!(chat(ProviderType::Openai, &["text-embedding-x", "qwen"]).as_deref(), Ok("qwen"));
+        assert_eq!(chat(ProviderType::Ollama, &["nomic-embed-text:latest", "llama3:8b"]).as_deref(), Ok("llama3:8b"));
+        let none = chat(ProviderType::Ollama, &["nomic-embed-text:latest"]).unwrap_err();
+        assert!(none.starts_with("x has no model to ask") && none.contains("llm.models.ollama"), "{none}");
+        assert_eq!(chat(ProviderType::Keyword, &[]).as_deref(), Ok("keyword-rules"));
+    }
+
+    #[test]
+    fn embeddings_are_made_by_a_model_that_is_there() {
+        let model = |kind, models: &[&str], named| provider(kind, models).embedding_model(named);
+        assert_eq!(model(ProviderType::Ollama, &["nomic-embed-text:latest"], None).as_deref(), Some("nomic-embed-text"));
+        assert_eq!(model(ProviderType::Ollama, &["llama3:8b"], None), None);
+        assert_eq!(model(ProviderType::Ollama, &["llama3:8b"], Some("mine")).as_deref(), Some("mine"));
+        assert_eq!(model(ProviderType::Keyword, &[], None).as_deref(), Some("keyword-rules"));
     }
 }

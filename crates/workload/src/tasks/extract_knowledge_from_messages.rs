@@ -1,6 +1,5 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
-use uuid::Uuid;
 
 use crate::{
     context::Context,
@@ -14,9 +13,9 @@ use crate::{
 pub(crate) struct Params {
     /// The messages.
     message_ids: Vec<i64>,
-    /// The provider; without it the configured one, else the built-in rules.
+    /// The id of the provider; without it the configured one, else the built-in rules.
     #[serde(default)]
-    provider_id: Option<Uuid>,
+    provider_id: Option<String>,
 }
 
 impl params::Params for Params {
@@ -26,7 +25,10 @@ impl params::Params for Params {
 }
 
 pub(crate) async fn run(context: &Context, params: Params) -> TaskResult<Outcome> {
-    let provider = extraction::provider(context, params.provider_id).await?;
-    let outcome = extraction::topics(context, &provider, &params.message_ids).await;
-    outcome.map_err(|failure| failure.passing("extracting topics and atoms"))
+    extract(context, &params).await.map_err(|failure| failure.passing("extracting topics and atoms"))
+}
+
+async fn extract(context: &Context, params: &Params) -> TaskResult<Outcome> {
+    let provider = extraction::begin(context, &params.message_ids, params.provider_id.as_deref()).await?;
+    extraction::topics(context, &provider, &params.message_ids).await
 }

@@ -1,6 +1,5 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
-use uuid::Uuid;
 
 use crate::{
     context::Context,
@@ -19,9 +18,9 @@ pub(crate) struct Params {
     /// The topic's name; without it the provider gives it one.
     #[serde(default)]
     topic: Option<String>,
-    /// The provider; without it the configured one, else the built-in rules.
+    /// The id of the provider; without it the configured one, else the built-in rules.
     #[serde(default)]
-    provider_id: Option<Uuid>,
+    provider_id: Option<String>,
 }
 
 impl params::Params for Params {
@@ -36,7 +35,10 @@ impl params::Params for Params {
 }
 
 pub(crate) async fn run(context: &Context, params: Params) -> TaskResult<Outcome> {
-    let provider = extraction::provider(context, params.provider_id).await?;
-    let outcome = extraction::topic(context, &provider, &params.message_ids, params.topic.as_deref()).await;
-    outcome.map_err(|failure| failure.passing("extracting one topic and its atoms"))
+    extract(context, &params).await.map_err(|failure| failure.passing("extracting one topic and its atoms"))
+}
+
+async fn extract(context: &Context, params: &Params) -> TaskResult<Outcome> {
+    let provider = extraction::begin(context, &params.message_ids, params.provider_id.as_deref()).await?;
+    extraction::topic(context, &provider, &params.message_ids, params.topic.as_deref()).await
 }

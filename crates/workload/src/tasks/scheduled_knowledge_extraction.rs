@@ -37,6 +37,8 @@ impl params::Params for Params {}
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Outcome {
     messages: usize,
+    /// Messages about which the provider gave no answer that fits.
+    messages_unfit: usize,
     topics: usize,
     atoms_created: usize,
     atoms_changed: usize,
@@ -44,22 +46,34 @@ pub(crate) struct Outcome {
     remaining: i64,
 }
 
-/// Looks through the messages that nobody has looked through yet, oldest first, and has embeddings and summaries of what is new made.
+/// Looks through the messages that nobody has looked through yet, oldest first, and has embeddings and summaries of what is new made. One at
+/// a time: two would ask about the same messages.
 pub(crate) async fn run(context: &Context, params: Params) -> TaskResult<Outcome> {
+    let mut turn = context.pool.begin().await?;
+    let mine = sqlx::query_scalar!(r#"select pg_try_advisory_xact_lock(hashtext('taskscope.extraction')) as "mine!""#);
+    let outcome = if mine.fetch_one(&mut *turn).await? { extract(context, &params).await? } else { Outcome::default() };
+    turn.rollback().await?;
+    let remaining = sqlx::query_scalar!(r#"select count(*) as "count!" from messages where extracted_at is null"#);
+    Ok(Outcome { remaining: remaining.fetch_one(&context.pool).await?, ..outcome })
+}
+
+async fn extract(context: &Context, params: &Params) -> TaskResult<Outcome> {
     let ids = sqlx::query_scalar!("select id from messages where extracted_at is null order by id limit $1", params.limit)
         .fetch_all(&context.pool)
         .await?;
     let mut outcome = Outcome::default();
-    if !ids.is_empty() {
-        let provider = extraction::provider(context, params.provider_id).await?;
-        for round in ids.chunks(ROUND) {
-            let extracted = extraction::topics(context, &provider, round).await?;
-            outcome.tasks_queued += tell_on(context, &params, round, &extracted).await?;
-            outcome.add(&extracted);
-        }
+    if ids.is_empty() {
+        return Ok(outcome);
     }
-    let remaining = sqlx::query_scalar!(r#"select count(*) as "count!" from messages where extracted_at is null"#);
-    Ok(Outcome { remaining: remaining.fetch_one(&context.pool).await?, ..outcome })
+    let provider = extraction::provider(context, params.provider_id).await?;
+    for round in ids.chunks(ROUND) {
+        let (extracted, unfit) = extraction::topics_that_fit(context, &provider, round).await?;
+        // They would be asked about for ever, and hold up what comes after them.
+        sqlx::query!("update messages set extracted_at = now() where id = any($1)", &unfit).execute(&context.pool).await?;
+        outcome.tasks_queued += tell_on(context, params, round, &extracted).await?;
+        outcome.add(&extracted, unfit.len());
+    }
+    Ok(outcome)
 }
 
 /// Queues what follows from a round, and says how many tasks that is.
@@ -80,7 +94,8 @@ async fn tell_on(context: &Context, params: &Params, messages: &[i64], extracted
 }
 
 impl Outcome {
-    fn add(&mut self, extracted: &Extracted) {
+    fn add(&mut self, extracted: &Extracted, unfit: usize) {
+        self.messages_unfit += unfit;
         self.messages += extracted.messages;
         self.topics += extracted.topics.len();
         self.atoms_created += extracted.atoms_created;

@@ -2,6 +2,7 @@
 
 mod bot_api;
 mod events;
+pub mod llm;
 mod postgres;
 mod receiver;
 
@@ -14,7 +15,7 @@ use taskscope_wire::{NativeEvent, NativeKind, Triggered};
 use taskscope_workload::{Queue, Worker, WorkloadConfig};
 use tokio::{sync::oneshot, task::JoinHandle};
 
-pub use self::{bot_api::BotApi, events::Events, postgres::Cluster, receiver::Receiver};
+pub use self::{bot_api::BotApi, events::Events, llm::Llm, postgres::Cluster, receiver::Receiver};
 
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -102,12 +103,14 @@ pub fn error(event: &NativeEvent) -> &str {
     event.error_message.as_deref().unwrap()
 }
 
-fn read(mut config: Value) -> WorkloadConfig {
+pub fn read(mut config: Value) -> WorkloadConfig {
     let scheduled = [
         "score_unscored_messages_task",
         "scheduled_notification_alert_task",
         "scheduled_daily_digest_task",
         "cleanup_old_task_logs",
+        "scheduled_knowledge_extraction_task",
+        "scheduled_auto_approval_task",
     ];
     for name in scheduled {
         if config["schedules"].get(name).is_none() {

@@ -17,15 +17,31 @@ const fn rule(kind: AtomKind, confidence: f64, words: &'static [&'static str]) -
 }
 
 /// The first rule that a message meets counts, so the surest come first.
-const RULES: [Rule; 15] = [
+const RULES: [Rule; 16] = [
     rule(
         AtomKind::Decision,
         0.88,
         &["decision:", "decided:", "decision from it", "decision for the future", "we decided", "вирішили", "рішення:"],
     ),
-    rule(AtomKind::Problem, 0.86, &["bug:", "regression", "баг:", "data loss"]),
+    rule(AtomKind::Problem, 0.86, &["bug:", "regression", "баг:"]),
     rule(AtomKind::Decision, 0.76, &["let's go with", "agreed,", "moves to next sprint", "домовились", "goes away"]),
     rule(AtomKind::Requirement, 0.8, &["deadline", "must be", "must not", "has to be", "freeze for", "дедлайн", "обов'язково"]),
+    rule(
+        AtomKind::Requirement,
+        0.68,
+        &[
+            "we need",
+            "needs to",
+            "need to",
+            "must",
+            "please add a",
+            "please write it",
+            "please keep",
+            "should get",
+            "треба",
+            "потрібно",
+        ],
+    ),
     rule(
         AtomKind::Solution,
         0.74,
@@ -44,6 +60,7 @@ const RULES: [Rule; 15] = [
             "blocked by",
             "error rate goes up",
             "out of memory",
+            "data loss",
             "не працює",
             "помилк*",
             "впав",
@@ -63,22 +80,6 @@ const RULES: [Rule; 15] = [
             "every thursday",
             "every friday",
             "завжди",
-        ],
-    ),
-    rule(
-        AtomKind::Requirement,
-        0.68,
-        &[
-            "we need",
-            "needs to",
-            "need to",
-            "must",
-            "please add",
-            "please write",
-            "please keep",
-            "should get",
-            "треба",
-            "потрібно",
         ],
     ),
     rule(
@@ -115,7 +116,6 @@ const RULES: [Rule; 15] = [
             "slow",
             "no grant",
             "wrong",
-            "alert",
             "too long",
             "таймаут*",
             "повільно",
@@ -137,12 +137,24 @@ const RULES: [Rule; 15] = [
         ],
     ),
     rule(AtomKind::Decision, 0.58, &["i would", "let's", "we will", "i take", "давайте", "будемо"]),
-    rule(AtomKind::Pattern, 0.56, &["usually", "as before", "every", "each", "зазвичай", "щодня", "щотижня"]),
-    rule(AtomKind::Insight, 0.5, &["it is the", "by accident", "belong to", "expects to", "means that", "це означає"]),
+    rule(
+        AtomKind::Pattern,
+        0.56,
+        &["usually", "every day", "every week", "every release", "each time", "зазвичай", "щодня", "щотижня"],
+    ),
+    rule(AtomKind::Insight, 0.56, &["it is the", "by accident", "belong to", "expects to", "means that", "це означає"]),
+    rule(AtomKind::Problem, 0.58, &["alert import*", "alert oldest*", "alert:", "incident in"]),
 ];
 
+/// What is less sure than this is left out.
+const LEAST: f64 = 0.5;
+
 /// What sounds like trouble and tells that there is none.
-const ALL_IS_WELL: [&str; 10] = [
+const ALL_IS_WELL: [&str; 14] = [
+    "as before",
+    "stays below",
+    "tell me when",
+    "would have",
     "no error",
     "no errors",
     "no alert",
@@ -189,8 +201,10 @@ pub(super) fn sort(message: &SourceMessage) -> Option<Sort> {
         return None;
     }
     let rule = RULES.iter().find(|rule| words::first(&text, rule.words).is_some() && allows(rule, &text))?;
-    let confidence = (rule.confidence + weight(message, &text)).clamp(0.3, 0.95);
-    Some(Sort { kind: rule.kind, confidence: (confidence * 100.0).round() / 100.0 })
+    let confidence = (rule.confidence + weight(message, &text)).min(0.95);
+    let sort = Sort { kind: rule.kind, confidence: (confidence * 100.0).round() / 100.0 };
+    // What solves something stands with it, however short it is.
+    (sort.kind == AtomKind::Solution || sort.confidence >= LEAST).then_some(sort)
 }
 
 /// Whether a text asks something.
@@ -201,11 +215,10 @@ pub(super) fn is_question(message: &SourceMessage) -> bool {
 
 /// Whether a question is worth an answer later: it asks for a reason or how something works, and not who does it when.
 pub(super) fn asks_for_knowledge(message: &SourceMessage) -> bool {
-    const OPENERS: [&str; 12] = [
+    const OPENERS: [&str; 11] = [
         "why",
         "how",
         "what happens",
-        "what about",
         "does anyone know",
         "does that",
         "is that wanted",
@@ -216,7 +229,8 @@ pub(super) fn asks_for_knowledge(message: &SourceMessage) -> bool {
         "навіщо",
     ];
     let text = message.content.to_lowercase();
-    words::count(&text) >= 5 && words::first(&text, &OPENERS).is_some()
+    let leans = ["that?", "it?", "this?"].iter().any(|end| text.ends_with(end)) && words::count(&text) < 9;
+    words::count(&text) >= 5 && !leans && words::first(&text, &OPENERS).is_some()
 }
 
 fn allows(rule: &Rule, text: &str) -> bool {
@@ -230,20 +244,23 @@ fn allows(rule: &Rule, text: &str) -> bool {
 /// What else speaks for it: names of things, and enough words to stand alone.
 fn weight(message: &SourceMessage, text: &str) -> f64 {
     let named = !words::tickets(&message.content).is_empty() || text.contains('`') || text.contains("http") || text.contains('_');
-    let words = words::count(text);
-    let length = match words {
+    let length = match words::count(text) {
         0..=4 => -0.14,
         5..=7 => -0.04,
         8..=11 => 0.0,
         _ => 0.04,
     };
+    let leans = ["then ", "it ", "that ", "this ", "yes", "no,", "so ", "every ", "тоді ", "це "]
+        .iter()
+        .any(|opener| text.starts_with(opener));
+    let leaning = if leans { -0.1 } else { 0.0 };
     let doubt = if words::first(text, &["maybe", "i think", "perhaps", "можливо", "мабуть"]).is_some() {
         -0.12
     } else {
         0.0
     };
     let asked = if text.contains('?') { -0.1 } else { 0.0 };
-    length + doubt + asked + if named { 0.05 } else { 0.0 }
+    length + leaning + doubt + asked + if named { 0.05 } else { 0.0 }
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ pub(in crate::llm) fn embed(text: &str) -> Vec<f32> {
     let text = text.to_lowercase();
     let words = text.split(|character: char| !character.is_alphanumeric()).filter(|word| word.chars().count() > 1);
     for word in words.filter(|word| !COMMON.contains(word)) {
-        let stem: String = word.chars().take(STEM).collect();
+        let stem: String = word.strip_suffix('s').filter(|word| word.len() > 2).unwrap_or(word).chars().take(STEM).collect();
         let hash = Sha256::digest(stem.as_bytes());
         let sign = if hash[1] & 1 == 0 { 1.0 } else { -1.0 };
         vector[usize::from(hash[0])] += sign;

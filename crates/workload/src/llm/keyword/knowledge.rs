@@ -19,18 +19,18 @@ const ANSWERED_WITHIN: TimeDelta = TimeDelta::minutes(15);
 /// The topics that have atoms, in the order in which they came up.
 pub(super) fn topics(messages: &[SourceMessage]) -> Value {
     let subjects = subjects::of(messages);
-    let mut found: Vec<(&Subject, Vec<&SourceMessage>)> = Vec::new();
-    for (message, subject) in messages.iter().zip(&subjects) {
-        let Some(subject) = subject else { continue };
-        match found.iter_mut().find(|(known, _)| known.name == subject.name) {
-            Some((_, members)) => members.push(message),
-            None => found.push((subject, vec![message])),
+    let atoms = find(messages, &subjects);
+    let mut topics: Vec<&Subject> = Vec::new();
+    for subject in atoms.iter().filter_map(|atom| atom.subject) {
+        if !topics.contains(&subject) {
+            topics.push(subject);
         }
     }
-    let topics = found.into_iter().map(|(subject, members)| (subject, atoms_of(&members), members));
-    let topics = topics.filter(|(_, atoms, _)| !atoms.is_empty()).map(|(subject, atoms, members)| {
-        let ids: Vec<_> = members.iter().map(|message| message.id).collect();
-        json!({"name": subject.name, "description": subject.description, "message_ids": ids, "atoms": atoms})
+    let topics = topics.into_iter().map(|topic| {
+        let members = messages.iter().zip(&subjects).filter(|(_, subject)| subject.as_ref() == Some(topic));
+        let ids: Vec<_> = members.map(|(message, _)| message.id).collect();
+        let atoms: Vec<_> = atoms.iter().filter(|atom| atom.subject == Some(topic)).map(Found::value).collect();
+        json!({"name": topic.name, "description": topic.description, "message_ids": ids, "atoms": atoms})
     });
     json!({"topics": topics.collect::<Vec<_>>()})
 }
@@ -42,12 +42,13 @@ pub(super) fn topic(name: Option<&str>, messages: &[SourceMessage]) -> Value {
     let most = subjects.iter().flatten().rev().max_by_key(|subject| often(subject));
     let (usual, description) = most.map_or(("General", "What belongs nowhere else."), |most| (&most.name, &most.description));
     let description = if name.is_some_and(|name| name != usual) { "" } else { description };
-    let members: Vec<_> = messages.iter().collect();
-    json!({"name": name.unwrap_or(usual), "description": description, "atoms": atoms_of(&members)})
+    let atoms: Vec<_> = find(messages, &subjects).iter().map(Found::value).collect();
+    json!({"name": name.unwrap_or(usual), "description": description, "atoms": atoms})
 }
 
 /// An atom while they are being found.
 struct Found<'a> {
+    subject: Option<&'a Subject>,
     sort: Sort,
     title: String,
     content: String,
@@ -56,30 +57,37 @@ struct Found<'a> {
     solves: Option<String>,
 }
 
-fn atoms_of(messages: &[&SourceMessage]) -> Vec<Value> {
-    let mut found: Vec<Found<'_>> = Vec::new();
+fn find<'a>(messages: &'a [SourceMessage], subjects: &'a [Option<Subject>]) -> Vec<Found<'a>> {
+    let mut found: Vec<Found<'a>> = Vec::new();
     for (index, message) in messages.iter().enumerate() {
-        let atom = asked(message, &messages[index + 1..]).or_else(|| stated(message, &found));
-        let Some(atom) = atom else { continue };
-        let same =
-            |known: &Found<'_>| known.sort.kind == atom.sort.kind && known.title.to_lowercase() == atom.title.to_lowercase();
-        if !found.iter().any(same) {
-            found.push(atom);
+        // It is the answer to a question before.
+        if found.iter().any(|known| known.sources[1..].contains(&message.id)) {
+            continue;
+        }
+        let subject = subjects[index].as_ref();
+        let Some(atom) = asked(message, &messages[index + 1..], subject).or_else(|| stated(message, subject, &found)) else {
+            continue;
+        };
+        let same = |known: &&mut Found<'_>| {
+            known.subject == atom.subject
+                && known.sort.kind == atom.sort.kind
+                && known.title.to_lowercase() == atom.title.to_lowercase()
+        };
+        match found.iter_mut().find(same) {
+            Some(known) => known.extend(atom),
+            None => found.push(atom),
         }
     }
-    found.into_iter().map(|atom| atom.value()).collect()
+    found
 }
 
 /// What a question makes known: its answer, or that nobody has one.
-fn asked<'a>(message: &'a SourceMessage, later: &[&SourceMessage]) -> Option<Found<'a>> {
+fn asked<'a>(message: &'a SourceMessage, later: &[SourceMessage], subject: Option<&'a Subject>) -> Option<Found<'a>> {
     if !atoms::is_question(message) || !atoms::asks_for_knowledge(message) {
         return None;
     }
-    let answer = later
-        .iter()
-        .find(|answer| answer.author != message.author)
-        .filter(|answer| answer.sent_at - message.sent_at <= ANSWERED_WITHIN && !atoms::is_question(answer));
-    let title = words::title(&message.content);
+    let in_time = |answer: &&SourceMessage| answer.sent_at - message.sent_at <= ANSWERED_WITHIN;
+    let answer = later.iter().take_while(in_time).find(|answer| answer.author != message.author && !atoms::is_question(answer));
     let (kind, confidence, content, sources) = match answer {
         Some(answer) if words::count(&answer.content) >= 4 => {
             let content = format!("{}\n{}: {}", message.content.trim(), answer.author, answer.content.trim());
@@ -94,33 +102,44 @@ fn asked<'a>(message: &'a SourceMessage, later: &[&SourceMessage]) -> Option<Fou
         Some(_) => return None,
         None => (AtomKind::Question, 0.55, message.content.trim().to_owned(), vec![message.id]),
     };
-    Some(Found { sort: Sort { kind, confidence }, title, content, message, sources, solves: None })
+    let (sort, title) = (Sort { kind, confidence }, words::title(&message.content));
+    Some(Found { subject, sort, title, content, message, sources, solves: None })
 }
 
 /// What a message says itself. A solution is one of the last problem before it, or says enough to stand alone.
-fn stated<'a>(message: &'a SourceMessage, found: &[Found<'_>]) -> Option<Found<'a>> {
+fn stated<'a>(message: &'a SourceMessage, subject: Option<&'a Subject>, found: &[Found<'a>]) -> Option<Found<'a>> {
     let sort = atoms::sort(message)?;
     let content = message.content.trim().to_owned();
-    let plain = Found { sort, title: words::title(&content), content, message, sources: vec![message.id], solves: None };
+    let plain = Found { subject, sort, title: words::title(&content), content, message, sources: vec![message.id], solves: None };
     if sort.kind != AtomKind::Solution {
         return Some(plain);
     }
     let problem = found.iter().rfind(|known| known.sort.kind == AtomKind::Problem);
     let problem = problem.filter(|problem| message.sent_at - problem.message.sent_at <= SOLVED_WITHIN);
     let Some(problem) = problem else { return (words::count(&message.content) >= 6).then_some(plain) };
-    let confidence = (sort.confidence + 0.1).min(0.95);
     Some(Found {
-        sort: Sort { confidence: (confidence * 100.0).round() / 100.0, ..sort },
+        // It belongs to what it solves, whatever words it has itself.
+        subject: problem.subject,
+        sort: Sort { confidence: ((sort.confidence + 0.1).min(0.95) * 100.0).round() / 100.0, ..sort },
         title: words::title(&format!("Solved: {}", problem.title)),
-        content: format!("{}: {}", message.author, message.content.trim()),
-        sources: vec![problem.message.id, message.id],
+        content: format!("{}: {}", message.author, plain.content),
+        sources: vec![message.id],
         solves: Some(problem.title.clone()),
         ..plain
     })
 }
 
 impl Found<'_> {
-    fn value(self) -> Value {
+    /// The same once more adds what it says.
+    fn extend(&mut self, other: Self) {
+        if !self.content.contains(&other.content) {
+            self.content = format!("{}\n{}", self.content, other.content);
+        }
+        self.sort.confidence = self.sort.confidence.max(other.sort.confidence);
+        self.sources.extend(other.sources);
+    }
+
+    fn value(&self) -> Value {
         let links: Vec<_> = self.solves.iter().map(|title| json!({"kind": "solves", "to": title})).collect();
         json!({
             "kind": self.sort.kind, "title": self.title, "content": self.content, "confidence": self.sort.confidence,

@@ -7,7 +7,7 @@ const PARTS: [(&str, &str, &str); 7] = [
     ("decision", "decision", "Decided"),
     ("requirement", "requirement", "Required"),
     ("problem", "problem", "Problems"),
-    ("solution", "solution", "Solutions"),
+    ("solution", "solution", "Solved"),
     ("insight", "insight", "Understood"),
     ("pattern", "pattern", "How it is done"),
     ("question", "open question", "Open questions"),
@@ -36,16 +36,21 @@ pub(super) fn text(name: &str, lines: &[String]) -> String {
         // Writing to a string can't fail.
         let _ = write!(text, " {heading}: {}", titles.iter().take(TOLD).copied().collect::<Vec<_>>().join("; "));
         let more = titles.len().saturating_sub(TOLD);
-        let _ = if more == 0 { write!(text, ".") } else { write!(text, "; and {more} more.") };
+        let _ = if more == 0 { write!(text, "{}", stop(&text)) } else { write!(text, "; and {more} more.") };
     }
     text
+}
+
+/// What ends a sentence that may have its end already.
+fn stop(text: &str) -> &'static str {
+    if text.ends_with(['?', '!', '…', '.']) { "" } else { "." }
 }
 
 /// `[problem] Title — content` as a kind and a title.
 fn split(line: &str) -> Option<(&str, &str)> {
     let (kind, rest) = line.strip_prefix('[')?.split_once("] ")?;
     let title = rest.split_once(" — ").map_or(rest, |(title, _)| title);
-    Some((kind, title.trim_end_matches('.')))
+    Some((kind, title.trim_start_matches("Solved: ").trim_end_matches('.')))
 }
 
 #[cfg(test)]

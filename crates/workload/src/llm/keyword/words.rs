@@ -57,7 +57,11 @@ pub(super) fn title(text: &str) -> String {
 fn without_announcement(text: &str) -> &str {
     const ANNOUNCEMENTS: [&str; 10] =
         ["bug", "decision", "decided", "question", "agreed", "idea", "рішення", "вирішили", "питання", "баг"];
-    let mut rest = text;
+    const OPENERS: [&str; 8] = ["then ", "so ", "and ", "yes, ", "good. ", "ok. ", "ok, ", "тоді "];
+    let opener = OPENERS.iter().find(|opener| text.get(..opener.len()).is_some_and(|head| head.to_lowercase() == **opener));
+    let text = opener.map(|opener| &text[opener.len()..]).filter(|rest| count(rest) > 2).unwrap_or(text);
+    let mut rest =
+        ["Decision: ", "Decided: ", "Рішення: "].iter().find_map(|word| text.split_once(word)).map_or(text, |(_, rest)| rest);
     while let Some((head, tail)) = rest.split_once([':', ',']) {
         let head = head.trim().to_lowercase();
         let announces = ANNOUNCEMENTS.iter().any(|word| head == *word) || head.starts_with("decision ");
@@ -110,8 +114,9 @@ mod tests {
                 "bug: an empty file crashes the new parser, index out of bounds",
                 "An empty file crashes the new parser, index out of bounds",
             ),
-            ("Agreed. Decision: HRB-412 is priority one", "Agreed. Decision: HRB-412 is priority one"),
+            ("Agreed. Decision: HRB-412 is priority one", "HRB-412 is priority one"),
             ("decision from it: we alert on queue age. Soon.", "We alert on queue age"),
+            ("then it is a regression", "It is a regression"),
             ("incident note: https://wiki.example/1", "Incident note"),
             ("помилка у звіті за п'ятницю", "Помилка у звіті за п'ятницю"),
         ] {
