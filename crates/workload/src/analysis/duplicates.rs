@@ -8,14 +8,26 @@ const LIKE_VECTOR: f64 = 0.85;
 /// So many of the newest proposals are compared by vector.
 const COMPARED: i64 = 2000;
 
+/// Sets up a transaction for [`by_text`]. Postgres takes comparing texts for cheap and would look at every row as long as it thinks that
+/// there are few, so it is left no choice but the index.
+pub(super) async fn prepare(db: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "select set_config('pg_trgm.similarity_threshold', $1, true) as likeness, set_config('enable_seqscan', 'off', true) as scan,
+             set_config('enable_sort', 'off', true) as sort",
+        LIKE_TEXT,
+    )
+    .fetch_one(db)
+    .await?;
+    Ok(())
+}
+
 /// The earlier proposal whose text is most like this one, if it is like enough. Only one that duplicates no other is asked, so that
 /// duplicates make no chains.
 pub(super) async fn by_text(db: &mut PgConnection, text: &str) -> Result<Option<(Uuid, f64)>, sqlx::Error> {
-    sqlx::query!("select set_config('pg_trgm.similarity_threshold', $1, true)", LIKE_TEXT).fetch_one(&mut *db).await?;
     let found = sqlx::query!(
         r#"select id, similarity(proposed_title || ' ' || proposed_description, $1)::float8 as "similarity!" from proposals
            where duplicate_of is null and (proposed_title || ' ' || proposed_description) % $1
-           order by 2 desc, created_at, id limit 1"#,
+           order by (proposed_title || ' ' || proposed_description) <-> $1 limit 1"#,
         text,
     );
     Ok(found.fetch_optional(db).await?.map(|row| (row.id, row.similarity)))

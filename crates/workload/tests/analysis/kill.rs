@@ -6,11 +6,11 @@ use rand::RngExt;
 use serde_json::{Value, json};
 use sqlx::postgres::PgPoolOptions;
 use taskscope_client::Reporter;
-use taskscope_wire::{AnalysisEventKind, RunStatus};
+use taskscope_wire::{AnalysisEventKind, NativeEvent, NativeKind, RunStatus};
 use taskscope_workload::{Worker, WorkloadConfig};
 use tokio::process::{Child, Command};
 
-use super::{add_messages, assert_whole, bugs, end_of, kinds, load, start};
+use super::{add_messages, assert_whole, bugs, kinds, load, start};
 use crate::support::{Cluster, Setting, until};
 
 const KILLS: i64 = 10;
@@ -33,8 +33,10 @@ async fn a_run_survives_ten_kills() {
         assert_eq!(load(&setting, run.id).await.status, RunStatus::Running, "killed in the middle");
     }
     let mut worker = process(&url, &setting.events.url);
-    let run = end_of(&setting, &run).await;
+    let ended = |events: &[NativeEvent]| events.iter().any(|event| event.kind == NativeKind::TaskCompleted);
+    setting.events.until("the task is over", ended).await;
     worker.kill().await.unwrap();
+    let run = load(&setting, run.id).await;
     assert_eq!(run.batches_created, BATCHES);
     assert_whole(&setting, &run, BATCHES * i64::try_from(MESSAGES_A_BATCH).unwrap()).await;
     let told = kinds(&setting, run.id).await;

@@ -125,8 +125,8 @@ async fn reviews_at_once_count_right() {
         assert!(matches!(error, ServiceError::Conflict(_)), "{error:?}");
     }
     let counted: Vec<i64> = sqlx::query_scalar(
-        "select count(p.id) from unnest('{pending, approved, rejected, merged}'::text[]) with ordinality as s (status, place)
-         left join proposals p on p.status = s.status group by place order by place",
+        "select count(p.id) from unnest('{pending, approved, rejected, merged}'::text[]) with ordinality as s (status, rank)
+         left join proposals p on p.status = s.status group by rank order by rank",
     )
     .fetch_all(&setting.pool)
     .await

@@ -56,6 +56,7 @@ impl Executor<'_> {
         let project = sqlx::query_scalar!("select project_config_id from analysis_runs where id = $1", self.run_id);
         let project = project.fetch_one(&mut *tx).await?;
         let candidates = classify::candidates(&mut tx).await?;
+        duplicates::prepare(&mut tx).await?;
         let mut surroundings = Surroundings { project, candidates, vectors };
         for (index, draft) in drafts.iter().enumerate() {
             let place = i32::try_from(index + 1).unwrap_or(i32::MAX);
