@@ -164,8 +164,9 @@ create table proposals (
     constraint proposal_once unique (run_id, batch, place)
 );
 create index proposals_by_time on proposals (created_at desc, id desc);
--- Earlier proposals that say the same. Those that say it again are not asked for.
-create index proposals_by_text on proposals using gin ((proposed_title || ' ' || proposed_description) gin_trgm_ops)
+-- The earlier proposal that says the same; those that say it again are not asked for. With GIN, texts that share most words cost a look at
+-- every row of 20,000 (0.6 s); GiST finds the nearest one in 0.5 to 20 ms, with signatures long enough for whole sentences.
+create index proposals_by_text on proposals using gist ((proposed_title || ' ' || proposed_description) gist_trgm_ops (siglen = 256))
     where duplicate_of is null;
 create index proposals_by_duplicate on proposals (duplicate_of) where duplicate_of is not null;
 create index proposals_by_target on proposals (merged_into) where merged_into is not null;

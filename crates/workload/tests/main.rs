@@ -8,6 +8,7 @@
 )]
 
 mod alerts;
+mod analysis;
 mod cleanup;
 mod digest;
 mod knowledge;

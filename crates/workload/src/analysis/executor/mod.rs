@@ -16,7 +16,7 @@ use taskscope_wire::{Progress, RunStatus};
 use uuid::Uuid;
 
 use self::stop::{Place, Stop};
-use super::{journal, run_row::word, setup::Snapshot};
+use super::{duplicates::Vectors, journal, run_row::word, setup::Snapshot};
 use crate::{
     context::Context,
     failure::{Failure, TaskResult},
@@ -78,7 +78,7 @@ impl Executor<'_> {
             place.is("create_batches");
             self.create_batches(filtered).await?;
         }
-        let mut last = 0;
+        let (mut last, mut known) = (0, Vectors::default());
         while let Some(batch) = self.next_batch(last).await? {
             last = batch.number;
             place.is_in_batch("update_progress", last);
@@ -86,7 +86,7 @@ impl Executor<'_> {
             place.is_in_batch("process_batch", last);
             let found = self.process_batch(&provider, &snapshot, &batch).await?;
             place.is_in_batch("save_proposals", last);
-            self.save_proposals(&provider, &batch, found).await?;
+            self.save_proposals(&provider, &batch, found, &mut known).await?;
         }
         place.is("complete_run");
         self.complete_run().await

@@ -15,11 +15,11 @@ use crate::{
 };
 
 /// What is needed to place a batch's proposals among the others.
-struct Surroundings {
+struct Surroundings<'a> {
     /// The run's own project, which all its proposals belong to.
     project: Option<Uuid>,
     candidates: Vec<Candidate>,
-    vectors: Vectors,
+    vectors: &'a mut Vectors,
 }
 
 /// What texts mean, by the provider's model; none where it has none.
@@ -41,14 +41,19 @@ impl Executor<'_> {
     }
 
     /// Keeps a batch's proposals and counts them, all or nothing.
-    pub(super) async fn save_proposals(&self, provider: &Provider, batch: &Batch, found: Found) -> Result<(), Stop> {
+    pub(super) async fn save_proposals(
+        &self,
+        provider: &Provider,
+        batch: &Batch,
+        found: Found,
+        known: &mut Vectors,
+    ) -> Result<(), Stop> {
         let Found { drafts, mut usage } = found;
         let drafts = drafts.kept;
         let meaning = self.meaning(provider, &drafts, &mut usage).await?;
-        let vectors = match meaning.vectors.is_empty() {
-            true => Vectors::default(),
-            false => Vectors::load(self.pool, &meaning.model).await?,
-        };
+        if !meaning.vectors.is_empty() {
+            known.know(self.pool, &meaning.model).await?;
+        }
         let mut tx = self.turn().await?;
         if !self.mark_done(&mut tx, batch, drafts.len(), usage).await? {
             return Ok(());
@@ -56,7 +61,8 @@ impl Executor<'_> {
         let project = sqlx::query_scalar!("select project_config_id from analysis_runs where id = $1", self.run_id);
         let project = project.fetch_one(&mut *tx).await?;
         let candidates = classify::candidates(&mut tx).await?;
-        let mut surroundings = Surroundings { project, candidates, vectors };
+        duplicates::prepare(&mut tx).await?;
+        let mut surroundings = Surroundings { project, candidates, vectors: known };
         for (index, draft) in drafts.iter().enumerate() {
             let place = i32::try_from(index + 1).unwrap_or(i32::MAX);
             let id = self.insert(&mut tx, batch, place, draft, meaning.vectors.get(index), &mut surroundings).await?;
@@ -129,7 +135,7 @@ impl Executor<'_> {
         place: i32,
         draft: &Draft,
         vector: Option<&Vec<f32>>,
-        surroundings: &mut Surroundings,
+        surroundings: &mut Surroundings<'_>,
     ) -> Result<Uuid, Stop> {
         let text = draft.text();
         let by_text = duplicates::by_text(&mut *db, &text).await?;
@@ -165,7 +171,7 @@ impl Executor<'_> {
         .fetch_one(db)
         .await?;
         if let (Some(vector), None) = (vector, duplicate) {
-            surroundings.vectors.add(id, vector.clone());
+            surroundings.vectors.add(id, vector);
         }
         Ok(id)
     }

@@ -34,14 +34,9 @@ const fn rule(category: Category, is_decision: bool, weight: f64, words: &'stati
     Rule { category, is_decision, weight, words }
 }
 
-/// Whether there is a task, and of what kind. A word counts for each rule that has it.
-const RULES: [Rule; 11] = [
-    rule(
-        Category::Bug,
-        false,
-        0.55,
-        &["bug:", "regression", "data loss", "crash", "баг", "не працю", "ламає", "зламал", "падає"],
-    ),
+/// Whether there is a task, and of what kind. A word counts for each rule that has it; one with `^` only where the message begins with it.
+const RULES: [Rule; 12] = [
+    rule(Category::Bug, false, 0.55, &["bug:", "regression", "crash", "баг", "не працю", "ламає", "зламал", "падає"]),
     rule(
         Category::Bug,
         false,
@@ -63,7 +58,7 @@ const RULES: [Rule; 11] = [
             "fail with",
         ],
     ),
-    rule(Category::Bug, false, 0.4, &["timeout", "timed out", "alert", "reports", "error", "is empty", "out of bounds", "збій"]),
+    rule(Category::Bug, false, 0.4, &["timeout", "timed out", "^alert", "reports", "error", "is empty", "out of bounds", "збій"]),
     rule(
         Category::Feature,
         false,
@@ -94,8 +89,9 @@ const RULES: [Rule; 11] = [
         Category::Task,
         true,
         0.6,
-        &["decided:", "decision", "decided", "agreed", "let's go with", "вирішили", "рішення", "домовил"],
+        &["decided", "decision:", "decision from", "decision for", "agreed", "let's go with", "вирішили", "рішення:", "домовил"],
     ),
+    rule(Category::Task, false, 0.56, &["add a test", "write a test", "needs one more review", "додай тест"]),
     rule(
         Category::Task,
         false,
@@ -142,7 +138,7 @@ const URGENCY: [(Priority, &[&str]); 4] = [
     (
         Priority::High,
         &[
-            "alert",
+            "^alert",
             "regression",
             "crash",
             "broken",
@@ -200,7 +196,8 @@ const LONG: usize = 8;
 const SHORT: usize = 3;
 const QUESTION_WEIGHT: f64 = 0.04;
 
-const LABELS: [&str; 12] = [
+/// What a sentence may begin with that says nothing of the work.
+const LABELS: [&str; 24] = [
     "bug:",
     "decided:",
     "decision:",
@@ -209,10 +206,22 @@ const LABELS: [&str; 12] = [
     "todo:",
     "feature:",
     "question:",
-    "alert",
-    "agreed.",
+    "alert ",
     "баг:",
     "рішення:",
+    "вирішили:",
+    "anyway:",
+    "please ",
+    "then ",
+    "ok, ",
+    "good. ",
+    "so ",
+    "can you ",
+    "can we ",
+    "could we ",
+    "and ",
+    "btw ",
+    "decision from it:",
 ];
 
 /// Parts of a system that teams speak of.
@@ -235,7 +244,9 @@ const COMPONENTS: [(&str, &[&str]); 14] = [
 
 /// Reads a message; none where no word speaks of work.
 pub(super) fn read(content: &str) -> Option<Signals> {
-    let text = content.trim().to_lowercase();
+    // What an address has in it says nothing.
+    let words_only: Vec<_> = content.split_whitespace().filter(|word| !word.contains("://")).collect();
+    let text = words_only.join(" ").to_lowercase();
     let count = text.split_whitespace().count();
     if count < SHORT {
         return None;
@@ -262,7 +273,11 @@ fn strength((rule, words): &(&Rule, Vec<&'static str>)) -> f64 {
 }
 
 fn words(text: &str, words: &[&'static str]) -> Vec<&'static str> {
-    words.iter().copied().filter(|word| keywords::has(text, word)).collect()
+    let is_there = |word: &&str| match word.strip_prefix('^') {
+        Some(first) => text.starts_with(first),
+        None => keywords::has(text, word),
+    };
+    words.iter().copied().filter(is_there).map(|word| word.trim_start_matches('^')).collect()
 }
 
 fn urgency(text: &str) -> (Priority, Vec<&'static str>) {
@@ -294,17 +309,23 @@ pub(super) fn tags(content: &str) -> Vec<String> {
     hashtags.map(str::to_owned).chain(components.map(|(name, _)| (*name).to_owned())).collect()
 }
 
-/// A text without what only says of which kind it is, or who is to read it.
-pub(super) fn without_label(content: &str) -> &str {
-    let mut text = content.trim();
-    while let Some(rest) = text.strip_prefix('@') {
-        text = rest.split_once(' ').map_or("", |(_, rest)| rest.trim_start());
-    }
-    for label in LABELS {
-        let head = text.get(..label.len()).unwrap_or_default();
-        if head.to_lowercase() == label && text.len() > label.len() {
-            text = text[label.len()..].trim_start();
+/// A sentence without what only says of which kind it is, or who is to read it.
+pub(super) fn without_label(sentence: &str) -> &str {
+    let mut text = sentence.trim();
+    loop {
+        let rest = match text.strip_prefix('@') {
+            Some(addressed) => addressed.split_once(' ').map(|(_, rest)| rest),
+            None => LABELS.iter().find_map(|label| after(text, label)),
+        };
+        match rest.map(str::trim_start).filter(|rest| !rest.is_empty()) {
+            Some(rest) => text = rest,
+            None => return text,
         }
     }
-    text
+}
+
+/// What comes after a label that is in lower case.
+fn after<'a>(text: &'a str, label: &str) -> Option<&'a str> {
+    let head = text.get(..label.len())?;
+    (head.to_lowercase() == label).then(|| &text[label.len()..])
 }
