@@ -144,6 +144,28 @@ async fn keys_of_the_environment_are_named() {
     );
 }
 
+/// The environment of a process that runs can't be changed safely, so the body runs in one of its own.
+#[test]
+fn a_key_of_the_environment_is_used() {
+    let body = ["--exact", "providers::with_a_key_in_the_environment", "--ignored"];
+    let program = std::env::current_exe().unwrap();
+    let output =
+        std::process::Command::new(program).args(body).env("TASKSCOPE_LLM_KEY_TEST", format!("{KEY}\n")).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && told.contains("1 passed"), "{told}");
+}
+
+#[tokio::test]
+#[ignore = "the body of a_key_of_the_environment_is_used"]
+async fn with_a_key_in_the_environment() {
+    let (setting, llm) = (Setting::new().await, Llm::serve().await);
+    llm.require_key(KEY);
+    let new = new(json!({"name": "x", "type": "openai", "base_url": llm.url, "api_key": "env:TASKSCOPE_LLM_KEY_TEST"}));
+    let made = providers::create(&service(&setting, None), new).await.unwrap();
+    assert_eq!((made.validation_status.as_str(), made.has_api_key), ("connected", true), "{made:?}");
+    assert_eq!(setting.number("select count(*) from providers where api_key_env = 'TASKSCOPE_LLM_KEY_TEST'").await, 1);
+}
+
 #[tokio::test]
 async fn wrong_fields_are_sentences() {
     let setting = Setting::new().await;

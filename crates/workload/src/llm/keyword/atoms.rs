@@ -99,7 +99,6 @@ const RULES: [Rule; 16] = [
             "is back to",
             "retries on again",
             "errors stopped",
-            "rollback of",
             "полагоди*",
         ],
     ),
@@ -136,7 +135,7 @@ const RULES: [Rule; 16] = [
             "швидше",
         ],
     ),
-    rule(AtomKind::Decision, 0.58, &["i would", "let's", "we will", "i take", "давайте", "будемо"]),
+    rule(AtomKind::Decision, 0.58, &["i would add", "let's", "we will", "i take", "давайте", "будемо"]),
     rule(
         AtomKind::Pattern,
         0.56,
