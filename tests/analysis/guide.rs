@@ -59,7 +59,7 @@ impl Guide {
 }
 
 fn message(number: usize) -> Value {
-    let content = if number % (MESSAGES / RELEVANT) == 0 && number / (MESSAGES / RELEVANT) < RELEVANT {
+    let content = if number.is_multiple_of(MESSAGES / RELEVANT) && number / (MESSAGES / RELEVANT) < RELEVANT {
         format!("bug: the export of report {number} fails with a timeout, urgent, see HRB-{number}")
     } else {
         "ok".to_owned()

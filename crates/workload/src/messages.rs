@@ -166,7 +166,8 @@ pub(crate) struct Stored {
     pub(crate) updated: Vec<i64>,
 }
 
-/// Keeps a batch of messages from a source. One that is known is changed only by a later edit, which takes its score back.
+/// Keeps a batch of messages from a source. One that is known is changed only by a later edit, which takes its score back and has it looked
+/// through for knowledge again.
 pub(crate) async fn store(db: &mut PgConnection, source: &str, batch: Vec<Incoming>) -> Result<Stored, sqlx::Error> {
     // Postgres doesn't change a row twice in one statement; the last edit counts.
     let mut latest: HashMap<String, Incoming> = HashMap::with_capacity(batch.len());
@@ -190,7 +191,8 @@ pub(crate) async fn store(db: &mut PgConnection, source: &str, batch: Vec<Incomi
            from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::text[], $8::text[])
                as new (external_id, channel, author, content, sent_at, edited_at, reply_to, forwarded_from)
            on conflict (external_id) do update
-               set content = excluded.content, edited_at = excluded.edited_at, score = null, score_factors = null, scored_at = null
+               set content = excluded.content, edited_at = excluded.edited_at, score = null, score_factors = null, scored_at = null,
+                   extracted_at = null
                where excluded.edited_at > coalesce(messages.edited_at, messages.sent_at)
            returning id, (xmax = 0) as "added!""#,
         column!(external_id),

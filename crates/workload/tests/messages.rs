@@ -77,7 +77,7 @@ async fn messages_are_found_by_time_and_text() {
     let elsewhere = MessageQuery { channel: Some("other".to_owned()), ..MessageQuery::default() };
     assert_eq!((list(elsewhere).await.unwrap().total_pages), 0);
     for (query, sentence) in [
-        (MessageQuery { page: 0, ..MessageQuery::default() }, "page must be 1 or more, not 0"),
+        (MessageQuery { page: 0, ..MessageQuery::default() }, "page must be 1 to 1000000000, not 0"),
         (MessageQuery { page_size: 51, ..MessageQuery::default() }, "page_size must be 1 to 50, not 51"),
     ] {
         assert_eq!(list(query).await.unwrap_err().to_string(), sentence);

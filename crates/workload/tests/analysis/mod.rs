@@ -4,6 +4,7 @@ mod cancel;
 mod duplicates;
 mod execution;
 mod kill;
+mod models;
 mod resources;
 mod resume;
 mod review;
