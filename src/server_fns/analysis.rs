@@ -91,6 +91,16 @@ pub async fn get_proposals(query: ProposalQuery) -> Result<Page<Proposal>, AppEr
     Ok(taskscope_workload::analysis::proposals(expect_context::<Workload>().pool(), &query).await?)
 }
 
+/// One proposal.
+///
+/// # Errors
+/// There is no such proposal, or the database doesn't answer.
+#[server(prefix = "/api/fn", endpoint = "proposal", input = Json, client = Caller)]
+pub async fn get_proposal(id: Uuid) -> Result<Proposal, AppError> {
+    use crate::server::workload::Workload;
+    Ok(taskscope_workload::analysis::proposal(expect_context::<Workload>().pool(), id).await?)
+}
+
 /// Reviews a proposal, or takes a review back, until its run is closed; `into` is what it is merged into.
 ///
 /// # Errors
