@@ -164,8 +164,9 @@ create table proposals (
     constraint proposal_once unique (run_id, batch, place)
 );
 create index proposals_by_time on proposals (created_at desc, id desc);
--- Earlier proposals that say the same.
-create index proposals_by_text on proposals using gin ((proposed_title || ' ' || proposed_description) gin_trgm_ops);
+-- Earlier proposals that say the same. Those that say it again are not asked for.
+create index proposals_by_text on proposals using gin ((proposed_title || ' ' || proposed_description) gin_trgm_ops)
+    where duplicate_of is null;
 create index proposals_by_duplicate on proposals (duplicate_of) where duplicate_of is not null;
 create index proposals_by_target on proposals (merged_into) where merged_into is not null;
 

@@ -28,6 +28,8 @@ pub struct WorkloadConfig {
     pub digest: WebhookConfig,
     /// How long the execution log is kept.
     pub retention: RetentionConfig,
+    /// How analysis runs choose messages and put them together.
+    pub analysis: AnalysisConfig,
     /// Whether sample work trickles in for as long as the worker runs; by itself only where there is sample data.
     pub demo: Option<bool>,
 }
@@ -44,6 +46,7 @@ impl Default for WorkloadConfig {
             alert: AlertConfig::default(),
             digest: WebhookConfig::default(),
             retention: RetentionConfig::default(),
+            analysis: AnalysisConfig::default(),
             demo: None,
         }
     }
@@ -128,6 +131,50 @@ impl Default for RetentionConfig {
     }
 }
 
+/// How analysis runs choose messages and put them together. A run goes by what this was when it began.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AnalysisConfig {
+    /// Words that make a message worth a question, also at the beginning of longer ones; those of a project take their place. None at all
+    /// lets every message pass that is long enough.
+    pub keywords: Vec<String>,
+    /// The fewest characters of a message that has a keyword; one that addresses somebody with @ passes whatever its length.
+    pub min_length: usize,
+    /// The most messages that are asked about at once: 1 to 1000.
+    pub batch_messages: usize,
+    /// The most tokens of messages that are asked about at once, a quarter of their characters: 100 to 1000000.
+    pub batch_tokens: usize,
+}
+
+/// What a team says when there is something to do, in English and Ukrainian.
+const KEYWORDS: &str = "bug, error, exception, crash, fail, broken, regression, timeout, timed out, leak, wrong, incident, outage, alert, \
+    is down, does not work, doesn't work, not working, data loss, blocked, slow, typo, urgent, asap, deadline, security, \
+    vulnerab, feature, please, can we, could we, can you, should, must, need, would like, it would be, idea, add, \
+    decided, decision, agreed, let's, we will, docs, document, readme, changelog, wiki, refactor, clean up, cleanup, \
+    technical debt, tech debt, legacy, deprecat, workaround, split, todo, fixme, помилк, баг, не працю, впав, падає, \
+    зламал, терміново, негайно, вирішили, рішення, домовил, треба, потрібно, необхідно, додати, додай, пропоную, \
+    документ, опис, інструкц, рефактор, борг, дедлайн";
+
+impl Default for AnalysisConfig {
+    fn default() -> Self {
+        Self {
+            keywords: KEYWORDS.split(", ").map(str::to_owned).collect(),
+            min_length: 10,
+            batch_messages: 15,
+            batch_tokens: 3000,
+        }
+    }
+}
+
+impl AnalysisConfig {
+    fn check(&self) -> anyhow::Result<()> {
+        let (messages, tokens) = (self.batch_messages, self.batch_tokens);
+        ensure!((1..=1000).contains(&messages), "analysis.batch_messages must be 1 to 1000, not {messages}");
+        ensure!((100..=1_000_000).contains(&tokens), "analysis.batch_tokens must be 100 to 1000000, not {tokens}");
+        Ok(())
+    }
+}
+
 impl WorkloadConfig {
     /// Checks every value.
     ///
@@ -137,6 +184,7 @@ impl WorkloadConfig {
         ensure!((1..=256).contains(&self.concurrency), "concurrency must be 1 to 256, not {}", self.concurrency);
         let days = self.retention.days;
         ensure!((1..=3650).contains(&days), "retention.days must be 1 to 3650, not {days}");
+        self.analysis.check()?;
         check_url("telegram.base_url", &self.telegram.base_url)?;
         for (name, url) in [("alert.webhook_url", &self.alert.webhook_url), ("digest.webhook_url", &self.digest.webhook_url)] {
             if let Some(url) = url {
@@ -191,6 +239,8 @@ mod tests {
         let cases = [
             (r#"{"concurrency": 0}"#, "concurrency must be 1 to 256, not 0"),
             (r#"{"retention": {"days": 0}}"#, "retention.days must be 1 to 3650"),
+            (r#"{"analysis": {"batch_messages": 0}}"#, "analysis.batch_messages must be 1 to 1000, not 0"),
+            (r#"{"analysis": {"batch_tokens": 1}}"#, "analysis.batch_tokens must be 100 to 1000000, not 1"),
             (r#"{"alert": {"webhook_url": "ftp://a"}}"#, "alert.webhook_url must begin with http"),
             (r#"{"schedules": {"score_everything": "* * * * *"}}"#, "\"score_everything\", which is no task type"),
             (r#"{"schedules": {"cleanup_old_task_logs": "* * * *"}}"#, "schedule of cleanup_old_task_logs"),

@@ -34,7 +34,7 @@ pub mod telegram;
 mod webhook;
 mod worker;
 
-pub use config::{AlertConfig, RetentionConfig, TelegramConfig, WebhookConfig, WorkloadConfig};
+pub use config::{AlertConfig, AnalysisConfig, RetentionConfig, TelegramConfig, WebhookConfig, WorkloadConfig};
 pub use demo::demo_work;
 pub use ingest_run::imports;
 pub use queue::{Queue, TriggerError};

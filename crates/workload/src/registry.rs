@@ -145,10 +145,11 @@ static DEFINITIONS: [Definition; 15] = [
         name: "execute_analysis_run",
         description: "Runs an analysis: asks an agent for proposals, a batch of messages at a time.",
         queue: KNOWLEDGE,
-        max_attempts: 3,
-        time_limit: seconds(3600),
+        // A run goes on where it was; what fails in it fails it. So more attempts are for workers that die and databases that go away.
+        max_attempts: 100,
+        time_limit: seconds(6 * 3600),
         schedule: None,
-        body: Err(NEEDS_A_PROVIDER),
+        body: body!(execute_analysis_run),
     },
     Definition {
         name: "scheduled_knowledge_extraction_task",
@@ -267,8 +268,8 @@ mod tests {
         let types = task_types(&WorkloadConfig::default());
         let names: Vec<_> = types.iter().map(|task| task.name.as_str()).collect();
         assert_eq!(names, REGISTERED_TASK_TYPES);
-        assert_eq!(types.iter().filter(|task| task.unavailable.is_none()).count(), 7);
-        assert_eq!(queues(), [INGEST, MESSAGES, SCHEDULED]);
+        assert_eq!(types.iter().filter(|task| task.unavailable.is_none()).count(), 8);
+        assert_eq!(queues(), [INGEST, KNOWLEDGE, MESSAGES, SCHEDULED]);
     }
 
     /// What runs by the clock is called without params.

@@ -11,6 +11,9 @@ pub enum ServiceError {
     /// It can't be done as things are; the sentence says why.
     #[error("{0}")]
     Conflict(String),
+    /// A provider of language models gave no answer; in its own words.
+    #[error("{0}")]
+    Provider(String),
     /// Postgres didn't answer.
     #[error("the database can't be reached")]
     Database(#[source] sqlx::Error),

@@ -1,6 +1,7 @@
 //! A provider without a model: rules. It needs no network, costs nothing, and gives the same answer each time.
 
 mod proposals;
+mod signals;
 
 use serde_json::{Value, json};
 
