@@ -53,8 +53,7 @@ const fn started_by(trigger: TriggerType) -> &'static str {
 /// The model in the configuration that a run began with.
 fn model(config: &Json) -> Option<String> {
     let config: Value = serde_json::from_str(config.as_str()).ok()?;
-    let found = ["/agent/model_name", "/model_name", "/model"].into_iter().find_map(|path| config.pointer(path)?.as_str());
-    found.map(str::to_owned)
+    config.get("model_name").and_then(Value::as_str).map(str::to_owned)
 }
 
 /// Why a run failed.
@@ -110,7 +109,7 @@ mod tests {
 
     #[test]
     fn the_model_is_found_in_the_configuration() {
-        let config = Json::parse(r#"{"agent": {"model_name": "keyword-rules"}}"#.to_owned()).unwrap();
+        let config = Json::parse(r#"{"model_name": "keyword-rules"}"#.to_owned()).unwrap();
         assert_eq!(model(&config).as_deref(), Some("keyword-rules"));
         assert_eq!(model(&Json::parse("{}".to_owned()).unwrap()), None);
     }
