@@ -194,14 +194,16 @@ create table atoms (
     status         text        not null default 'pending'
         constraint atom_status_known check (status in ('pending', 'approved', 'rejected')),
     auto_approved  boolean     not null default false,
+    -- When somebody last decided about this version: the clock decides nothing after that.
+    reviewed_at    timestamptz,
     version        bigint      not null default 1,
     created_at     timestamptz not null default now(),
     updated_at     timestamptz not null default now()
 );
 -- The same knowledge found again is the same atom.
 create unique index atom_once on atoms (topic_id, kind, lower(title));
-create index atoms_by_change on atoms (updated_at desc, id desc);
-create index atoms_pending on atoms (confidence desc) where status = 'pending';
+create index atoms_by_time on atoms (created_at desc, id desc);
+create index atoms_pending on atoms (confidence desc) where status = 'pending' and reviewed_at is null;
 
 -- How atoms were, the current version among them.
 create table atom_versions (

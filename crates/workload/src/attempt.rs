@@ -125,7 +125,7 @@ mod tests {
         let shared = Shared {
             queue: Queue::new(pool, None),
             config: Arc::default(),
-            http: crate::http::client().unwrap(),
+            http: crate::http::client(&WorkloadConfig::default()).unwrap(),
             cancel: CancellationToken::new(),
         };
         let definition = Definition::for_test(|_, params| Box::pin(async move { panic!("no {}", params["what"]) }));

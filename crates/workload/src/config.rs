@@ -4,7 +4,7 @@ use anyhow::{Context, bail, ensure};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use crate::{registry, scheduler};
+use crate::{llm::LlmConfig, registry, scheduler};
 
 /// What can be set of the worker and its task types. Secrets are never shown by `Debug`.
 #[derive(Debug, Clone, Deserialize)]
@@ -30,6 +30,8 @@ pub struct WorkloadConfig {
     pub retention: RetentionConfig,
     /// How analysis runs choose messages and put them together.
     pub analysis: AnalysisConfig,
+    /// How language models are asked.
+    pub llm: LlmConfig,
     /// Whether sample work trickles in for as long as the worker runs; by itself only where there is sample data.
     pub demo: Option<bool>,
 }
@@ -47,6 +49,7 @@ impl Default for WorkloadConfig {
             digest: WebhookConfig::default(),
             retention: RetentionConfig::default(),
             analysis: AnalysisConfig::default(),
+            llm: LlmConfig::default(),
             demo: None,
         }
     }
@@ -185,6 +188,7 @@ impl WorkloadConfig {
         let days = self.retention.days;
         ensure!((1..=3650).contains(&days), "retention.days must be 1 to 3650, not {days}");
         self.analysis.check()?;
+        self.llm.check()?;
         check_url("telegram.base_url", &self.telegram.base_url)?;
         for (name, url) in [("alert.webhook_url", &self.alert.webhook_url), ("digest.webhook_url", &self.digest.webhook_url)] {
             if let Some(url) = url {
@@ -242,6 +246,15 @@ mod tests {
             (r#"{"analysis": {"batch_messages": 0}}"#, "analysis.batch_messages must be 1 to 1000, not 0"),
             (r#"{"analysis": {"batch_tokens": 1}}"#, "analysis.batch_tokens must be 100 to 1000000, not 1"),
             (r#"{"alert": {"webhook_url": "ftp://a"}}"#, "alert.webhook_url must begin with http"),
+            (r#"{"llm": {"timeout_seconds": 0}}"#, "llm.timeout_seconds must be 1 to 3600, not 0"),
+            (r#"{"llm": {"attempts": 11}}"#, "llm.attempts must be 1 to 10, not 11"),
+            (r#"{"llm": {"models": {"keyword": "x"}}}"#, "llm.models names \"keyword\", which must be openai or ollama"),
+            (r#"{"llm": {"embedding_models": {"ollama": " "}}}"#, "llm.embedding_models.ollama must not be empty"),
+            (
+                r#"{"llm": {"prices": {"m": {"prompt": -1, "completion": 0}}}}"#,
+                "llm.prices.m must have a prompt and a completion price",
+            ),
+            (r#"{"llm": {"secret_key": "short"}}"#, "llm.secret_key must have 16 characters or more"),
             (r#"{"schedules": {"score_everything": "* * * * *"}}"#, "\"score_everything\", which is no task type"),
             (r#"{"schedules": {"cleanup_old_task_logs": "* * * *"}}"#, "schedule of cleanup_old_task_logs"),
             (r#"{"schedules": {"cleanup_old_task_logs": "1 * * * * *"}}"#, "schedule of cleanup_old_task_logs"),
@@ -255,7 +268,7 @@ mod tests {
 
     #[test]
     fn debug_shows_no_secret() {
-        let text = r#"{"telegram": {"token": "123:s3cret", "webhook_secret": "s3cret"}, "alert": {"webhook_url": "http://h/s3cret", "secret": "s3cret"}}"#;
+        let text = r#"{"telegram": {"token": "123:s3cret", "webhook_secret": "s3cret"}, "alert": {"webhook_url": "http://h/s3cret", "secret": "s3cret"}, "llm": {"secret_key": "s3cret"}}"#;
         let shown = format!("{:?}", config(text));
         assert!(!shown.contains("s3cret"), "{shown}");
     }

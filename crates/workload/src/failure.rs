@@ -64,6 +64,13 @@ impl Failure {
         self
     }
 
+    /// The same, with one more place that it passed. What was being done is told there, and not in the sentence.
+    #[track_caller]
+    pub(crate) fn passing(mut self, doing: impl Into<String>) -> Self {
+        self.frames.push((doing.into(), Location::caller().to_string()));
+        self
+    }
+
     /// The same, with a sentence before it that says what was being done.
     #[track_caller]
     pub(crate) fn explained(mut self, doing: impl Into<String>) -> Self {

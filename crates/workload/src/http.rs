@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 
+use crate::WorkloadConfig;
+
 /// How long any request may take that sets no limit of its own.
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -11,11 +13,12 @@ const LIMIT: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// The machine's certificates can't be read.
-pub(crate) fn client() -> anyhow::Result<reqwest::Client> {
+pub(crate) fn client(config: &WorkloadConfig) -> anyhow::Result<reqwest::Client> {
     // Another part of the program may have chosen already, and that is as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .timeout(LIMIT)
+        .connect_timeout(config.llm.connect_timeout())
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("taskscope/", env!("CARGO_PKG_VERSION")))
         .build()

@@ -37,6 +37,7 @@ mod worker;
 pub use config::{AlertConfig, AnalysisConfig, RetentionConfig, TelegramConfig, WebhookConfig, WorkloadConfig};
 pub use demo::demo_work;
 pub use ingest_run::imports;
+pub use llm::{LlmConfig, Price};
 pub use queue::{Queue, TriggerError};
 pub use registry::{queues, task_types};
 pub use seed::{SeedOutcome, seed};

@@ -43,6 +43,14 @@ pub(crate) fn schema<P: JsonSchema>() -> Value {
     schema.to_value()
 }
 
+/// Checks how many items a list has.
+///
+/// # Errors
+/// A sentence that names the parameter and what is allowed.
+pub(crate) fn check_count(name: &str, count: usize, most: usize) -> Result<(), String> {
+    if count <= most { Ok(()) } else { Err(format!("{name} must have {most} items or fewer, not {count}")) }
+}
+
 /// The first parameter that is out of its range.
 fn out_of_range(schema: &Value, params: &Value) -> Option<String> {
     schema.get("properties")?.as_object()?.iter().find_map(|(name, property)| {

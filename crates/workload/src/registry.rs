@@ -53,7 +53,6 @@ macro_rules! body {
 }
 
 const NEEDS_A_PROVIDER: &str = "it asks a language model";
-const NEEDS_KNOWLEDGE: &str = "it works on extracted knowledge";
 
 const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -85,7 +84,7 @@ static DEFINITIONS: [Definition; 15] = [
         max_attempts: 3,
         time_limit: seconds(300),
         schedule: None,
-        body: Err(NEEDS_A_PROVIDER),
+        body: body!(embed_messages_batch),
     },
     Definition {
         name: "embed_atoms_batch_task",
@@ -94,7 +93,7 @@ static DEFINITIONS: [Definition; 15] = [
         max_attempts: 3,
         time_limit: seconds(300),
         schedule: None,
-        body: Err(NEEDS_A_PROVIDER),
+        body: body!(embed_atoms_batch),
     },
     Definition {
         name: "score_message_task",
@@ -121,7 +120,7 @@ static DEFINITIONS: [Definition; 15] = [
         max_attempts: 3,
         time_limit: seconds(600),
         schedule: None,
-        body: Err(NEEDS_A_PROVIDER),
+        body: body!(extract_knowledge_from_messages),
     },
     Definition {
         name: "extract_topic_and_atoms_task",
@@ -130,7 +129,7 @@ static DEFINITIONS: [Definition; 15] = [
         max_attempts: 3,
         time_limit: seconds(300),
         schedule: None,
-        body: Err(NEEDS_A_PROVIDER),
+        body: body!(extract_topic_and_atoms),
     },
     Definition {
         name: "generate_topic_summary_task",
@@ -139,7 +138,7 @@ static DEFINITIONS: [Definition; 15] = [
         max_attempts: 3,
         time_limit: seconds(300),
         schedule: None,
-        body: Err(NEEDS_A_PROVIDER),
+        body: body!(generate_topic_summary),
     },
     Definition {
         name: "execute_analysis_run",
@@ -157,8 +156,8 @@ static DEFINITIONS: [Definition; 15] = [
         queue: KNOWLEDGE,
         max_attempts: 1,
         time_limit: seconds(600),
-        schedule: None,
-        body: Err(NEEDS_A_PROVIDER),
+        schedule: Some("*/5 * * * *"),
+        body: body!(scheduled_knowledge_extraction),
     },
     Definition {
         name: "scheduled_auto_approval_task",
@@ -166,8 +165,8 @@ static DEFINITIONS: [Definition; 15] = [
         queue: SCHEDULED,
         max_attempts: 1,
         time_limit: seconds(60),
-        schedule: None,
-        body: Err(NEEDS_KNOWLEDGE),
+        schedule: Some("*/10 * * * *"),
+        body: body!(scheduled_auto_approval),
     },
     Definition {
         name: "scheduled_notification_alert_task",
@@ -268,7 +267,7 @@ mod tests {
         let types = task_types(&WorkloadConfig::default());
         let names: Vec<_> = types.iter().map(|task| task.name.as_str()).collect();
         assert_eq!(names, REGISTERED_TASK_TYPES);
-        assert_eq!(types.iter().filter(|task| task.unavailable.is_none()).count(), 8);
+        assert_eq!(types.iter().filter(|task| task.unavailable.is_none()).count(), 15);
         assert_eq!(queues(), [INGEST, KNOWLEDGE, MESSAGES, SCHEDULED]);
     }
 

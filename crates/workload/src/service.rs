@@ -18,7 +18,8 @@ impl Service {
     /// # Errors
     /// The machine's certificates can't be read.
     pub fn new(pool: PgPool, config: WorkloadConfig) -> anyhow::Result<Self> {
-        Ok(Self { pool, config: Arc::new(config), http: http::client()? })
+        let http = http::client(&config)?;
+        Ok(Self { pool, config: Arc::new(config), http })
     }
 
     /// The connections of the product's own tables.

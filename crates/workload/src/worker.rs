@@ -41,7 +41,7 @@ impl Worker {
     pub fn new(pool: PgPool, reporter: Option<Reporter>, config: WorkloadConfig) -> anyhow::Result<Self> {
         config.check()?;
         let schedules = scheduler::plan(&config)?;
-        let http = http::client()?;
+        let http = http::client(&config)?;
         let (config, cancel) = (Arc::new(config), CancellationToken::new());
         Ok(Self { shared: Arc::new(Shared { queue: Queue::new(pool, reporter), config, http, cancel }), schedules })
     }

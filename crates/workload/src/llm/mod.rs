@@ -3,17 +3,34 @@
 //! **Promises.** An answer fits the schema that was asked for, or there is an error with the provider's own words. What may pass (too many
 //! requests, trouble of the server, a cut connection) is tried again with back-off; an answer that doesn't fit is asked for once more,
 //! with what was wrong. Dropping the future of [`Provider::ask`] ends the request. Keys are never shown, logged or told.
+//!
+//! Two wire formats are spoken, each with and without streaming: OpenAI's chat completions, which many servers understand, and Ollama's own.
 
+mod config;
+mod endpoint;
+mod fit;
+pub(crate) mod keys;
 mod keyword;
+mod ollama;
+mod openai;
+mod prompt;
+mod provider;
+mod stream;
 
-use std::time::Duration;
+use std::{ops::AddAssign, time::Duration};
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::PgPool;
-use uuid::Uuid;
 
-use crate::WorkloadConfig;
+pub use self::{
+    config::{LlmConfig, Price},
+    provider::ProviderType,
+};
+pub(crate) use self::{
+    endpoint::settle_base_url,
+    provider::{Provider, Settings},
+};
+use crate::failure::Failure;
 
 /// Something that is asked of a model.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +61,7 @@ pub(crate) enum Work<'a> {
 }
 
 /// A message as it is shown to a model.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub(crate) struct SourceMessage {
     pub(crate) id: i64,
     pub(crate) author: String,
@@ -68,6 +85,25 @@ pub(crate) struct Usage {
     pub(crate) cost: Option<f64>,
 }
 
+impl AddAssign for Usage {
+    fn add_assign(&mut self, other: Self) {
+        self.prompt_tokens += other.prompt_tokens;
+        self.completion_tokens += other.completion_tokens;
+        self.cost = match (self.cost, other.cost) {
+            (Some(one), Some(other)) => Some(one + other),
+            (one, other) => one.or(other),
+        };
+    }
+}
+
+/// Vectors, in the order of the texts.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Embedded {
+    pub(crate) model: String,
+    pub(crate) vectors: Vec<Vec<f32>>,
+    pub(crate) usage: Usage,
+}
+
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LlmError {
@@ -77,7 +113,7 @@ pub(crate) enum LlmError {
     /// It can't be reached, or takes too long.
     #[error("{provider} can't be reached: {cause}")]
     Unreachable { provider: String, cause: String },
-    /// It refused, in its own words.
+    /// It refused, in its own words. A status of 200 means that it did so in the middle of its answer.
     #[error("{provider} answered {status}: {message}")]
     Refused {
         provider: String,
@@ -94,50 +130,50 @@ pub(crate) enum LlmError {
     Database(#[from] sqlx::Error),
 }
 
-/// A provider of models, ready to be asked.
-#[derive(Debug)]
-pub(crate) struct Provider {
-    name: String,
-}
-
-impl Provider {
-    /// The provider with this id, if it is there and active.
-    pub(crate) async fn load(
-        pool: &PgPool,
-        _config: &WorkloadConfig,
-        _http: &reqwest::Client,
-        id: Uuid,
-    ) -> Result<Self, LlmError> {
-        let row =
-            sqlx::query!("select name, type as kind, is_active from providers where id = $1", id).fetch_optional(pool).await?;
-        let row = row.ok_or_else(|| LlmError::Setup(format!("there is no provider {id}")))?;
-        if !row.is_active {
-            return Err(LlmError::Setup(format!("the provider {} is not active", row.name)));
+impl LlmError {
+    /// Whether the same request may be answered later.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Database(_) => true,
+            Self::Refused { status, .. } => matches!(status, 200 | 408 | 429 | 500..),
+            Self::Setup(_) | Self::Unfit { .. } => false,
         }
-        Ok(Self { name: row.name })
     }
 
-    /// Its name.
-    pub(crate) fn name(&self) -> &str {
-        &self.name
+    /// The failure of a task: for good where trying again can't help, else not before the provider wants to be asked again.
+    #[track_caller]
+    pub(crate) fn into_failure(self) -> Failure {
+        let (may_pass, pause) = (self.may_pass(), self.retry_after());
+        let failure = Failure::from(self);
+        match pause {
+            _ if !may_pass => failure.never_again(),
+            Some(pause) => failure.retry_after(pause),
+            None => failure,
+        }
     }
 
-    /// Asks until there is an answer that fits, or trying again makes no sense. `told` hears what is tried again, and how long later.
-    pub(crate) async fn ask(&self, ask: &Ask<'_>, _told: &(dyn Fn(&LlmError, Duration) + Sync)) -> Result<Answer, LlmError> {
-        Ok(Answer { value: keyword::answer(&ask.work), usage: Usage::default() })
-    }
-
-    /// Where texts lie, a vector each, by this model or the provider's usual one; with the model's name. None where the provider has no
-    /// model for that.
-    pub(crate) async fn embed(&self, _model: Option<&str>, _texts: &[String]) -> Result<Option<Embedded>, LlmError> {
-        Ok(None)
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { retry_after, .. } => *retry_after,
+            _ => None,
+        }
     }
 }
 
-/// Vectors, in the order of the texts.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Embedded {
-    pub(crate) model: String,
-    pub(crate) vectors: Vec<Vec<f32>>,
-    pub(crate) usage: Usage,
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::Retry;
+
+    #[test]
+    fn tasks_are_tried_again_where_that_can_help() {
+        let refused = |status, pause| {
+            let (provider, message) = ("x".to_owned(), "no".to_owned());
+            LlmError::Refused { provider, status, message, retry_after: pause }.into_failure().retry()
+        };
+        let pause = Some(Duration::from_secs(9));
+        assert_eq!(refused(429, pause), Retry::After(Duration::from_secs(9)));
+        assert_eq!((refused(503, None), refused(401, pause), refused(400, None)), (Retry::Usual, Retry::Never, Retry::Never));
+        assert_eq!(LlmError::Setup("no key".to_owned()).into_failure().retry(), Retry::Never);
+    }
 }

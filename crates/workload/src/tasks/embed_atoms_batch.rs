@@ -1,0 +1,39 @@
+use schemars::JsonSchema;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::{
+    context::Context,
+    failure::TaskResult,
+    knowledge::embeddings::{self, Counts, MOST_NAMED, Wanted},
+    params,
+};
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Params {
+    /// The atoms; without it those that have no embedding.
+    atom_ids: Option<Vec<Uuid>>,
+    /// The most atoms, where they are not named.
+    #[schemars(range(min = 1, max = 100_000))]
+    limit: i64,
+    /// The provider; without it the configured one, else the built-in rules.
+    provider_id: Option<Uuid>,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self { atom_ids: None, limit: 1000, provider_id: None }
+    }
+}
+
+impl params::Params for Params {
+    fn check(&self) -> Result<(), String> {
+        params::check_count("atom_ids", self.atom_ids.as_ref().map_or(0, Vec::len), MOST_NAMED)
+    }
+}
+
+pub(crate) async fn run(context: &Context, params: Params) -> TaskResult<Counts> {
+    let wanted = params.atom_ids.map_or(Wanted::Missing(params.limit), Wanted::Named);
+    embeddings::atoms(context, wanted, params.provider_id).await
+}
