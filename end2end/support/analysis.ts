@@ -58,7 +58,7 @@ export async function seedRun(server: Taskscope, run: SeededRun = {}): Promise<s
       cost, error_log)
     values ('${status}', date_trunc('hour', now()) - interval '1 day', date_trunc('hour', now()), '${BUILT_IN}', 'Triage', '{"model_name": "gpt-4o-mini"}',
       ${status === 'pending' ? 'null' : "'task-' || gen_random_uuid()"}, ${status === 'pending' ? 'null' : "now() - interval '90 seconds'"},
-      ${over ? 'now()' : 'null'}, 150, 45, ${15 * done}, ${all}, ${done}, ${proposals.length}, ${count('pending')}, ${count('approved')},
+      ${over ? 'now()' : 'null'}, ${50 * all}, ${15 * all}, ${15 * done}, ${all}, ${done}, ${proposals.length}, ${count('pending')}, ${count('approved')},
       ${count('rejected')}, ${count('merged')}, 11800, 545, 0.00213, ${text(failure)})
     returning id`);
   const id = rows.split('\n')[0] ?? '';

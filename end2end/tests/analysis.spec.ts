@@ -30,7 +30,7 @@ test.describe('a run made in the dashboard', () => {
     await page.getByRole('link', { name: 'New run…' }).first().click();
     const dialog = page.getByTestId('new-run');
     await expect(dialog.getByTestId('run-provider')).toContainText('Rules without a language model');
-    await dialog.getByText('From – to').click();
+    await dialog.getByLabel('From – to').check();
     await dialog.getByLabel('From (UTC)').fill('2026-11-02T00:00');
     await dialog.getByLabel('To (UTC)').fill('2026-11-01T00:00');
     await dialog.getByRole('button', { name: 'Start the run' }).click();

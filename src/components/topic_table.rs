@@ -19,7 +19,7 @@ pub fn TopicTable(
                     <th scope="col" class="numeric">"Atoms"</th>
                     <th scope="col" class="numeric">"Approved"</th>
                     <th scope="col" class="numeric">"Messages"</th>
-                    <th scope="col">"Last change"</th>
+                    <th scope="col" class="numeric">"Last change"</th>
                 </tr>
             </thead>
             <tbody>
@@ -51,7 +51,7 @@ fn Row(topic: Topic) -> impl IntoView {
             {number("atoms", " atoms", topic.atoms)}
             {number("approved", " approved", topic.atoms_approved)}
             {number("messages", " messages", topic.messages)}
-            <td class="topic-changed"><Timestamp at=topic.updated_at/></td>
+            <td class="topic-changed numeric"><Timestamp at=topic.updated_at/></td>
         </tr>
     }
 }

@@ -311,6 +311,7 @@ pub fn ReviewSection(
             <div class="review-head">
                 <h2 id="review-title">"Proposals"</h2>
                 <p class="review-summary number" data-testid="review-summary">{text}</p>
+                <p class="review-said" role="status" data-testid="review-said">{reviewing.said}</p>
             </div>
             <Show when=move || !is_empty.get() fallback=move || view! { <Nothing run/> }>
                 <Desk reviewing open over/>
@@ -344,7 +345,7 @@ fn Nothing(run: Memo<Run>) -> impl IntoView {
 /// The list of proposals, and beside it the current one with what can be decided.
 #[component]
 fn Desk(reviewing: Reviewing, open: Memo<bool>, over: Memo<bool>) -> impl IntoView {
-    let Reviewing { rows, current, messages, error, said, decided, merging, helping, .. } = reviewing;
+    let Reviewing { rows, current, messages, error, decided, merging, helping, .. } = reviewing;
     let proposal = Memo::new(move |_| reviewing.proposal());
     let title = Memo::new(move |_| proposal.with(|proposal| proposal.as_ref().map(|proposal| proposal.proposed_title.clone())));
     let pending = Memo::new(move |_| {
@@ -375,7 +376,6 @@ fn Desk(reviewing: Reviewing, open: Memo<bool>, over: Memo<bool>) -> impl IntoVi
                     >
                         <ReviewBar pending undoable decide help=move |()| helping.set(true)/>
                     </Show>
-                    <p class="review-said" role="status" data-testid="review-said">{said}</p>
                     <p class="task-form-error" role="alert" data-testid="review-error">{error}</p>
                 </div>
                 {move || proposal.get().map(|proposal| view! { <ProposalDetail proposal messages=known/> })}

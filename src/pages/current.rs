@@ -59,12 +59,13 @@ pub(super) fn on_analysis(live: Live, take: impl Fn(&AnalysisEvent) + 'static) {
     });
 }
 
-/// Fetches anew when the stream begins: what happened between the making of the page and then is in neither.
+/// Fetches anew as soon as the page hears what happens: what happened between its first fetch and then would be missed. That fetch
+/// begins before the page's part of the program is there.
 pub(super) fn refetch_when_connected(live: Live, refetch: Refetch) {
     let connection = live.connection();
     Effect::new(move |before: Option<Connection>| {
         let now = connection.get();
-        if now == Connection::Connected && before.is_some_and(|before| before != now) {
+        if now == Connection::Connected && before != Some(now) {
             refetch.soon();
         }
         now

@@ -11,7 +11,7 @@ use taskscope_wire::{InvalidQuery, LiveEvent, Page, Topic, TopicQuery};
 
 use super::{
     DatabaseBanner, Problem, TITLE,
-    current::page_of,
+    current::{page_of, refetch_when_connected},
     load::{draw_once, follow},
     problem::passes,
 };
@@ -94,7 +94,9 @@ fn KnowledgeView(data: KnowledgePage) -> impl IntoView {
         Err(error) if passes(&error) && shows() => {}
         Err(error) => problem.set(Some(error)),
     });
-    refetch_with_knowledge(live, use_refetch(live, move || topics.refetch()));
+    let refetch = use_refetch(live, move || topics.refetch());
+    refetch_with_knowledge(live, refetch);
+    refetch_when_connected(live, refetch);
     let reload = Callback::new(move |()| topics.refetch());
     // Only a change draws the list again, not every load.
     let wrong = Memo::new(move |_| problem.get());

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{
     DatabaseBanner, Problem, TITLE,
     analysis_run::id_of,
-    current::{Meanwhile, page_of},
+    current::{Meanwhile, page_of, refetch_when_connected},
     knowledge::refetch_with_knowledge,
     load::{draw_once, follow},
     problem::passes,
@@ -75,6 +75,7 @@ fn TopicView(data: TopicPage) -> impl IntoView {
     });
     let refetch = use_refetch(live, move || resource.refetch());
     refetch_with_knowledge(live, refetch);
+    refetch_when_connected(live, refetch);
     let decided = Callback::new(move |()| refetch.soon());
     let reload = Callback::new(move |()| resource.refetch());
     // Only a change draws the page again, not every load.
