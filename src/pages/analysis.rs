@@ -109,6 +109,7 @@ fn AnalysisView(data: AnalysisPage) -> impl IntoView {
 fn Runs(list: List) -> impl IntoView {
     let List { rows, total, pages, page } = list;
     let is_empty = Memo::new(move |_| rows.with(Vec::is_empty));
+    let place = Memo::new(move |_| (page.get(), pages.get()));
     view! {
         <DatabaseBanner/>
         <Show when=move || !is_empty.get() fallback=move || view! { <Empty total=total.get()/> }>
@@ -120,7 +121,10 @@ fn Runs(list: List) -> impl IntoView {
             </p>
             <RunTable rows/>
         </Show>
-        {move || view! { <PageLinks page=page.get() total_pages=pages.get() href=url::analysis/> }}
+        {move || {
+            let (page, total_pages) = place.get();
+            view! { <PageLinks page total_pages href=url::analysis/> }
+        }}
     }
 }
 

@@ -68,7 +68,7 @@ pub fn RunActions(
             open=cancelling
             id="cancel-title"
             title="Cancel this run?"
-            text="It stops after the batch that it works on. What it has proposed so far stays."
+            text="It stops at once. What it has proposed so far stays."
             yes="Cancel the run"
             no="Let it run"
             confirm=cancel

@@ -6,7 +6,7 @@ use leptos::{
 };
 use taskscope_wire::Review;
 
-use super::analysis_review::Reviewing;
+use super::analysis_reviewing::Reviewing;
 
 /// What a key does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -80,6 +80,7 @@ fn TopicView(data: TopicPage) -> impl IntoView {
     let reload = Callback::new(move |()| resource.refetch());
     // Only a change draws the page again, not every load.
     let wrong = Memo::new(move |_| problem.get());
+    let head = Memo::new(move |_| topic.get());
     view! {
         <Title text=format!("Topic · {TITLE}")/>
         <div class="page topic-page" data-testid="topic">
@@ -101,7 +102,7 @@ fn TopicView(data: TopicPage) -> impl IntoView {
                         None => {
                             view! {
                                 <DatabaseBanner/>
-                                {move || topic.get().map(|topic| view! { <Head topic/> })}
+                                {move || head.get().map(|topic| view! { <Head topic/> })}
                                 <AtomList topic atoms decided/>
                             }
                             .into_any()
@@ -145,6 +146,7 @@ fn Head(topic: Topic) -> impl IntoView {
 #[component]
 fn AtomList(topic: RwSignal<Option<Topic>>, atoms: Atoms, decided: Callback<()>) -> impl IntoView {
     let id = Memo::new(move |_| topic.with(|topic| topic.as_ref().map(|topic| topic.id)));
+    let place = Memo::new(move |_| atoms.place.get());
     view! {
         <section class="section" aria-labelledby="atoms-title">
             <h2 id="atoms-title">"What is known"</h2>
@@ -162,7 +164,7 @@ fn AtomList(topic: RwSignal<Option<Topic>>, atoms: Atoms, decided: Callback<()>)
                 </ul>
             </Show>
             {move || {
-                let (page, total_pages) = atoms.place.get();
+                let (page, total_pages) = place.get();
                 id.get().map(|id| view! { <PageLinks page total_pages href=move |page| url::topic(id, page)/> })
             }}
         </section>

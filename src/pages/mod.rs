@@ -9,6 +9,7 @@ mod analysis_keys;
 mod analysis_log;
 mod analysis_new;
 mod analysis_review;
+mod analysis_reviewing;
 mod analysis_run;
 mod current;
 mod execution;
