@@ -11,7 +11,10 @@ use leptos_router::{
 use crate::{
     components::{ConnectionStatus, THEME_SCRIPT, ThemeSwitch, url},
     live::{Connection, provide_live, use_live},
-    pages::{ExecutionPage, History, NotFound, Overview, TITLE, TasksPage, WorkersPage},
+    pages::{
+        AnalysisPage, ExecutionPage, History, KnowledgePage, NotFound, Overview, ProposalPage, RunPage, TITLE, TasksPage,
+        TopicPage, WorkersPage,
+    },
 };
 
 /// The HTML around the app. The theme is set before anything is painted.
@@ -57,6 +60,11 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/monitoring/workers") view={Lazy::<WorkersPage>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/monitoring/tasks") view={Lazy::<TasksPage>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/monitoring/executions/:id") view={Lazy::<ExecutionPage>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/monitoring/analysis") view={Lazy::<AnalysisPage>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/monitoring/analysis/:id") view={Lazy::<RunPage>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/monitoring/proposals/:id") view={Lazy::<ProposalPage>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/monitoring/knowledge") view={Lazy::<KnowledgePage>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/monitoring/knowledge/:id") view={Lazy::<TopicPage>::new()} ssr=SsrMode::Async/>
                 </Routes>
             </main>
         </Router>
@@ -88,6 +96,8 @@ fn Header() -> impl IntoView {
                 <A href=url::HISTORY>"Task History"</A>
                 <A href=url::WORKERS>"Workers"</A>
                 <A href=url::TASKS>"Tasks"</A>
+                <A href=url::ANALYSIS>"Analysis"</A>
+                <A href=url::KNOWLEDGE>"Knowledge"</A>
                 <a href="/api/docs" rel="external">"API"</a>
             </nav>
             <div class="header-end">

@@ -1,5 +1,6 @@
 import { AxeBuilder } from '@axe-core/playwright';
 
+import { seedRun, seedTopic } from '../support/analysis.ts';
 import { aDay } from '../support/data.ts';
 import { Taskscope } from '../support/taskscope.ts';
 import { expect, open, test } from '../support/test.ts';
@@ -9,6 +10,10 @@ test.use({ allowedErrors: /the server responded with a status of 400/ });
 
 let seeded: Taskscope;
 let empty: Taskscope;
+let running = '';
+let failed = '';
+let reviewed = '';
+let topic = '';
 
 test.beforeAll(async () => {
   seeded = await Taskscope.fresh('accessibility');
@@ -16,8 +21,12 @@ test.beforeAll(async () => {
   await seeded.report(aDay());
   await seeded.heartbeat('web-1:41:9f2a', { queues: ['mail'], concurrency: 8, dropped: 12 });
   await seeded.heartbeat('web-2:7:01ab', { interval_ms: 200 });
-  const running = { task_name: 'send_mail', timestamp: new Date().toISOString(), worker: 'web-2:7:01ab', queue: 'mail' };
-  await seeded.report([{ type: 'task_started', task_id: 'stalls', ...running }]);
+  const stalls = { task_name: 'send_mail', timestamp: new Date().toISOString(), worker: 'web-2:7:01ab', queue: 'mail' };
+  await seeded.report([{ type: 'task_started', task_id: 'stalls', ...stalls }]);
+  reviewed = await seedRun(seeded);
+  failed = await seedRun(seeded, { status: 'failed', batches: [1, 3], error: 'the provider answered 401' });
+  running = await seedRun(seeded, { status: 'running', batches: [1, 3], proposals: [] });
+  topic = await seedTopic(seeded, 'Login');
 });
 
 test.afterAll(async () => {
@@ -43,6 +52,16 @@ const PAGES: Record<string, () => Promise<string>> = {
   'workers without any': async () => `${empty.url}/monitoring/workers`,
   tasks: async () => `${seeded.url}/monitoring/tasks`,
   'run a task': async () => `${seeded.url}/monitoring/tasks?run=score_message_task`,
+  analysis: async () => `${seeded.url}/monitoring/analysis`,
+  'analysis without runs': async () => `${empty.url}/monitoring/analysis`,
+  'a new run': async () => `${seeded.url}/monitoring/analysis?new`,
+  'a run to review': async () => `${seeded.url}/monitoring/analysis/${reviewed}`,
+  'a running run': async () => `${seeded.url}/monitoring/analysis/${running}`,
+  'a failed run': async () => `${seeded.url}/monitoring/analysis/${failed}`,
+  'a proposal': async () => `${seeded.url}/monitoring/proposals/${await seeded.sql(`select id from proposals where run_id = '${reviewed}' limit 1`)}`,
+  knowledge: async () => `${seeded.url}/monitoring/knowledge`,
+  'knowledge without topics': async () => `${empty.url}/monitoring/knowledge`,
+  'a topic': async () => `${seeded.url}/monitoring/knowledge/${topic}`,
   'wrong address': async () => `${seeded.url}/monitoring/history?page=0`,
 };
 

@@ -1,5 +1,6 @@
 import type { Page } from '@playwright/test';
 
+import { ATOMS, PROPOSALS, log, seedRun, seedTopic } from '../support/analysis.ts';
 import { aDay } from '../support/data.ts';
 import { Line } from '../support/line.ts';
 import { ARTIFACTS } from '../support/process.ts';
@@ -7,6 +8,9 @@ import { Taskscope } from '../support/taskscope.ts';
 import { connection, expect, open, test } from '../support/test.ts';
 
 let seeded: Taskscope;
+let running = '';
+let reviewing = '';
+let topic = '';
 
 test.beforeAll(async () => {
   seeded = await Taskscope.fresh('screenshots');
@@ -25,6 +29,18 @@ test.beforeAll(async () => {
   events.push(...more);
   const tasks = new Set(events.map(event => `${event.task_id} ${event.attempt ?? 1}`)).size;
   await expect.poll(async () => (await seeded.history()).total_count).toBe(tasks);
+});
+
+test.beforeAll(async () => {
+  await seedRun(seeded, { status: 'failed', batches: [1, 3], error: 'the provider answered 401: Incorrect API key provided', proposals: [] });
+  const [first, second, ...others] = PROPOSALS;
+  if (!first || !second) throw new Error('there must be proposals');
+  const decided = [{ ...first, status: 'approved' }, { ...second, status: 'rejected' }, ...others];
+  reviewing = await seedRun(seeded, { proposals: decided });
+  running = await seedRun(seeded, { status: 'running', batches: [17, 50], proposals: PROPOSALS });
+  await log(seeded, running, Array.from({ length: 17 }, (_, n) => `Batch ${n + 1} completed, created ${n % 3} proposals`));
+  topic = await seedTopic(seeded, 'Login', ATOMS);
+  await seedTopic(seeded, 'Nightly export', ATOMS.slice(1));
 });
 
 test.afterAll(async () => {
@@ -60,6 +76,19 @@ for (const colorScheme of ['light', 'dark'] as const) {
       await keep(page, `run-${colorScheme}-${size}`);
       await open(page, `${seeded.url}/monitoring/history?stalled=true`);
       await keep(page, `stalled-${colorScheme}-${size}`);
+      await open(page, `${seeded.url}/monitoring/analysis`);
+      await keep(page, `analysis-${colorScheme}-${size}`);
+      await open(page, `${seeded.url}/monitoring/analysis?new`);
+      await expect(page.getByTestId('run-provider')).toBeVisible();
+      await keep(page, `analysis-new-${colorScheme}-${size}`);
+      await open(page, `${seeded.url}/monitoring/analysis/${running}`);
+      await keep(page, `analysis-running-${colorScheme}-${size}`);
+      await open(page, `${seeded.url}/monitoring/analysis/${reviewing}`);
+      await keep(page, `analysis-review-${colorScheme}-${size}`);
+      await open(page, `${seeded.url}/monitoring/knowledge`);
+      await keep(page, `knowledge-${colorScheme}-${size}`);
+      await open(page, `${seeded.url}/monitoring/knowledge/${topic}`);
+      await keep(page, `topic-${colorScheme}-${size}`);
       await open(page, `${seeded.url}/monitoring/executions/${failed?.id}`);
       await keep(page, `execution-${colorScheme}-${size}`);
     });

@@ -41,6 +41,33 @@ pub fn duration(ms: f64) -> String {
     }
 }
 
+/// A span that is still counted, in whole seconds: `9s`, `1m 05s`, `1h 02m`. What lies in the future counts as nothing.
+#[must_use]
+pub fn span(span: TimeDelta) -> String {
+    match span.num_seconds().max(0) {
+        seconds if seconds < 60 => format!("{seconds}s"),
+        seconds => duration(seconds as f64 * 1000.0),
+    }
+}
+
+/// US dollars with the digits that matter: `$12.30`, `$0.042`, `$0.0007`, and `under $0.0001`.
+#[must_use]
+pub fn dollars(cost: f64) -> String {
+    match cost {
+        cost if cost <= 0.0 => "$0".to_owned(),
+        cost if cost < 0.000_1 => "under $0.0001".to_owned(),
+        cost if cost < 0.009_95 => format!("${cost:.4}"),
+        cost if cost < 0.995 => format!("${cost:.3}"),
+        cost => format!("${cost:.2}"),
+    }
+}
+
+/// A share of one in percent: `92%`.
+#[must_use]
+pub fn share(share: f64) -> String {
+    percent(share * 100.0)
+}
+
 /// A percentage with at most one decimal: `75%`, `66.7%`. Neither 0 nor 100 is reached by rounding.
 #[must_use]
 pub fn percent(rate: f64) -> String {
@@ -69,6 +96,21 @@ pub fn clock(time: DateTime<Utc>) -> String {
 #[must_use]
 pub fn stamp(time: DateTime<Utc>) -> String {
     time.format("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// Date and time to the minute: `2026-11-21 10:30`.
+#[must_use]
+pub fn minute(time: DateTime<Utc>) -> String {
+    time.format("%Y-%m-%d %H:%M").to_string()
+}
+
+/// From when to when: `2026-11-20 10:30 – 2026-11-21 10:30`, and within a day `2026-11-21 10:30 – 11:30`.
+#[must_use]
+pub fn window(start: DateTime<Utc>, end: DateTime<Utc>) -> String {
+    match start.date_naive() == end.date_naive() {
+        true => format!("{} – {}", minute(start), end.format("%H:%M")),
+        false => format!("{} – {}", minute(start), minute(end)),
+    }
 }
 
 /// Date and time to the millisecond, with the zone: `2026-11-21 10:30:00.123 UTC`.
@@ -141,6 +183,25 @@ mod tests {
         for (ms, text) in cases {
             assert_eq!(duration(ms), text);
         }
+    }
+
+    #[test]
+    fn spans_are_whole_seconds() {
+        let spans = [-5, 9, 65, 3_723].map(|seconds| span(TimeDelta::seconds(seconds)));
+        assert_eq!(spans, ["0s", "9s", "1m 05s", "1h 02m"]);
+    }
+
+    #[test]
+    fn small_sums_keep_their_digits() {
+        let sums = [0.0, 0.000_04, 0.000_7, 0.009_96, 0.042, 0.996, 12.3].map(dollars);
+        assert_eq!(sums, ["$0", "under $0.0001", "$0.0007", "$0.010", "$0.042", "$1.00", "$12.30"]);
+    }
+
+    #[test]
+    fn a_window_within_a_day_names_the_day_once() {
+        let start = DateTime::from_timestamp(1_795_257_000, 0).unwrap();
+        assert_eq!(window(start, start + TimeDelta::hours(1)), "2026-11-21 10:30 – 11:30");
+        assert_eq!(window(start, start + TimeDelta::days(1)), "2026-11-21 10:30 – 2026-11-22 10:30");
     }
 
     #[test]

@@ -29,7 +29,7 @@ fn Row(import: Import) -> impl IntoView {
     view! {
         <li class="import" data-task-id=import.task_id.clone() data-done=import.done.to_string() data-finished=import.finished_at.map(|_| "")>
             <a href=url::history_of_id(&import.task_id)>{name.clone()}</a>
-            <progress aria-label=name value=share.map(|(done, _)| done.to_string()) max=share.map(|(_, total)| total.to_string())></progress>
+            <progress class="bar" aria-label=name value=share.map(|(done, _)| done.to_string()) max=share.map(|(_, total)| total.to_string())></progress>
             <span class="import-text number">{text}</span>
         </li>
     }

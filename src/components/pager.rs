@@ -16,6 +16,19 @@ pub fn Pager(
 ) -> impl IntoView {
     let page = i64::from(query.page);
     let href = move |page: i64| url::history(&HistoryQuery { page: u32::try_from(page).unwrap_or(1), ..query.clone() });
+    view! { <PageLinks page total_pages href/> }
+}
+
+/// Links to the pages of a list: previous, next, and numbers around the current one; nothing where there is one page.
+#[component]
+pub fn PageLinks<F: Fn(i64) -> String + 'static>(
+    /// The page that is shown, from 1.
+    page: i64,
+    /// How many there are.
+    total_pages: i64,
+    /// The address of a page.
+    href: F,
+) -> impl IntoView {
     let previous = (page > 1).then(|| href((page - 1).min(total_pages.max(1))));
     let next = (page < total_pages).then(|| href(page + 1));
     let numbers = numbers(page, total_pages).into_iter().map(|number| {

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use taskscope_wire::{HistoryQuery, TaskStatus};
+use uuid::Uuid;
 
 /// The Overview.
 pub const OVERVIEW: &str = "/monitoring";
@@ -13,6 +14,16 @@ pub const HISTORY: &str = "/monitoring/history";
 pub const WORKERS: &str = "/monitoring/workers";
 /// The task types of Taskscope's own worker.
 pub const TASKS: &str = "/monitoring/tasks";
+/// The analysis runs.
+pub const ANALYSIS: &str = "/monitoring/analysis";
+/// The topics.
+pub const KNOWLEDGE: &str = "/monitoring/knowledge";
+/// The parameter of the analysis runs that opens the form for a new one.
+pub const NEW: &str = "new";
+/// The parameter that names the page of a list.
+pub const PAGE: &str = "page";
+/// The parameter that names what is searched for.
+pub const SEARCH: &str = "q";
 /// The parameter of the task types that names the one to run.
 pub const RUN: &str = "run";
 /// The parameter of the task types that names the execution whose params are taken.
@@ -88,6 +99,54 @@ pub fn execution(id: i64) -> String {
     format!("/monitoring/executions/{id}")
 }
 
+/// The form for a new analysis run.
+#[must_use]
+pub fn new_run() -> String {
+    format!("{ANALYSIS}?{NEW}")
+}
+
+/// A page of analysis runs.
+#[must_use]
+pub fn analysis(page: i64) -> String {
+    paged(ANALYSIS, page)
+}
+
+/// An analysis run.
+#[must_use]
+pub fn analysis_run(id: Uuid) -> String {
+    format!("{ANALYSIS}/{id}")
+}
+
+/// An analysis run with a page of its proposals.
+#[must_use]
+pub fn proposals(run: Uuid, page: i64) -> String {
+    paged(&analysis_run(run), page)
+}
+
+/// The page of one proposal.
+#[must_use]
+pub fn proposal(id: Uuid) -> String {
+    format!("/monitoring/proposals/{id}")
+}
+
+/// A page of the topics that a search finds.
+#[must_use]
+pub fn knowledge(search: &str, page: i64) -> String {
+    let search = (!search.is_empty()).then(|| (SEARCH, search.to_owned()));
+    let page = (page > 1).then(|| (PAGE, page.to_string()));
+    with_params(KNOWLEDGE, &search.into_iter().chain(page).collect::<Vec<_>>())
+}
+
+/// A topic with a page of its atoms.
+#[must_use]
+pub fn topic(id: Uuid, page: i64) -> String {
+    paged(&format!("{KNOWLEDGE}/{id}"), page)
+}
+
+fn paged(path: &str, page: i64) -> String {
+    with_params(path, &(page > 1).then(|| (PAGE, page.to_string())).into_iter().collect::<Vec<_>>())
+}
+
 fn with_params(path: &str, params: &[(&str, String)]) -> String {
     let pairs: Vec<_> = params.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
     if pairs.is_empty() { path.to_owned() } else { format!("{path}?{}", pairs.join("&")) }
@@ -116,6 +175,12 @@ pub fn params(search: &str) -> Vec<(String, String)> {
 #[must_use]
 pub fn param(search: &str, name: &str) -> Option<String> {
     params(search).into_iter().rfind(|(key, value)| key == name && !value.trim().is_empty()).map(|(_, value)| value)
+}
+
+/// Whether a parameter is there, with a value or without.
+#[must_use]
+pub fn has(search: &str, name: &str) -> bool {
+    params(search).iter().any(|(key, _)| key == name)
 }
 
 fn decode(text: &str) -> String {
@@ -160,6 +225,15 @@ mod tests {
     fn plain_names_stay_readable() {
         assert_eq!(history_of("score_message_task", None), "/monitoring/history?task_name=score_message_task");
         assert_eq!(history(&HistoryQuery::default()), HISTORY);
+    }
+
+    #[test]
+    fn lists_are_paged_and_the_first_page_has_no_number() {
+        assert_eq!(analysis(1), ANALYSIS);
+        assert_eq!(proposals(Uuid::nil(), 2), "/monitoring/analysis/00000000-0000-0000-0000-000000000000?page=2");
+        assert_eq!(knowledge("a&b", 3), "/monitoring/knowledge?q=a%26b&page=3");
+        assert_eq!(knowledge("", 1), KNOWLEDGE);
+        assert!(has("?new", NEW) && has("new=", NEW) && !has("?newer=1", NEW));
     }
 
     #[test]

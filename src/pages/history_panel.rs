@@ -59,7 +59,8 @@ fn follow_focus(id: Memo<Option<i64>>, panel: NodeRef<html::Aside>) {
     });
 }
 
-fn focus_on(id: &str) -> Option<()> {
+/// Moves focus to the element with this id, if it is there.
+pub(super) fn focus_on(id: &str) -> Option<()> {
     use leptos::{wasm_bindgen::JsCast, web_sys::HtmlElement};
     document().get_element_by_id(id)?.dyn_into::<HtmlElement>().ok()?.focus().ok()
 }

@@ -3,24 +3,41 @@
 
 #![expect(unreachable_pub, reason = "#[component] makes a second function of the same visibility, which nobody exports")]
 
+mod analysis;
+mod analysis_actions;
+mod analysis_keys;
+mod analysis_log;
+mod analysis_new;
+mod analysis_review;
+mod analysis_reviewing;
+mod analysis_run;
+mod current;
 mod execution;
 mod history;
 mod history_list;
 mod history_panel;
+mod knowledge;
+mod knowledge_topic;
 mod load;
 mod loaded_execution;
 mod not_found;
 mod overview;
 mod problem;
+mod proposal;
 mod tasks;
 mod workers;
 
+pub use analysis::AnalysisPage;
+pub use analysis_run::RunPage;
 pub use execution::ExecutionPage;
 pub use history::History;
+pub use knowledge::KnowledgePage;
+pub use knowledge_topic::TopicPage;
 pub use loaded_execution::LoadedExecution;
 pub use not_found::NotFound;
 pub use overview::Overview;
 pub use problem::{DatabaseBanner, Problem};
+pub use proposal::ProposalPage;
 pub use tasks::TasksPage;
 pub use workers::WorkersPage;
 

@@ -2,9 +2,7 @@
 #![expect(missing_docs, reason = "the macro makes public fields of the arguments, which the function documents")]
 
 use leptos::{prelude::*, server_fn::codec::Json};
-use taskscope_wire::{
-    Assignment, MergeRequest, NewRun, Page, Project, Proposal, ProposalQuery, Review, Run, RunLogLine, RunQuery, RunStarted,
-};
+use taskscope_wire::{Assignment, NewRun, Page, Project, Proposal, ProposalQuery, Review, Run, RunLogLine, RunQuery, RunStarted};
 use uuid::Uuid;
 
 use super::Caller;
@@ -91,6 +89,16 @@ pub async fn get_proposals(query: ProposalQuery) -> Result<Page<Proposal>, AppEr
     Ok(taskscope_workload::analysis::proposals(expect_context::<Workload>().pool(), &query).await?)
 }
 
+/// One proposal.
+///
+/// # Errors
+/// There is no such proposal, or the database doesn't answer.
+#[server(prefix = "/api/fn", endpoint = "proposal", input = Json, client = Caller)]
+pub async fn get_proposal(id: Uuid) -> Result<Proposal, AppError> {
+    use crate::server::workload::Workload;
+    Ok(taskscope_workload::analysis::proposal(expect_context::<Workload>().pool(), id).await?)
+}
+
 /// Reviews a proposal, or takes a review back, until its run is closed; `into` is what it is merged into.
 ///
 /// # Errors
@@ -98,7 +106,7 @@ pub async fn get_proposals(query: ProposalQuery) -> Result<Page<Proposal>, AppEr
 #[server(prefix = "/api/fn", endpoint = "review_proposal", input = Json, client = Caller)]
 pub async fn review_proposal(id: Uuid, review: Review, into: Option<Uuid>) -> Result<Proposal, AppError> {
     use crate::server::workload::Workload;
-    let merge = MergeRequest { into };
+    let merge = taskscope_wire::MergeRequest { into };
     Ok(taskscope_workload::analysis::review(expect_context::<Workload>().pool(), id, review, &merge).await?)
 }
 

@@ -16,9 +16,9 @@ pub mod tasks;
 pub mod workers;
 
 pub use analysis::{
-    CancelRun, CloseRun, CreateRun, GetAssignments, GetProjects, GetProposals, GetRun, GetRunLog, GetRuns, ReviewProposal,
-    StartRun, cancel_run, close_run, create_run, get_assignments, get_projects, get_proposals, get_run, get_run_log, get_runs,
-    review_proposal, start_run,
+    CancelRun, CloseRun, CreateRun, GetAssignments, GetProjects, GetProposal, GetProposals, GetRun, GetRunLog, GetRuns,
+    ReviewProposal, StartRun, cancel_run, close_run, create_run, get_assignments, get_projects, get_proposal, get_proposals,
+    get_run, get_run_log, get_runs, review_proposal, start_run,
 };
 pub use events::{LatestEvents, latest_events};
 pub use executions::{GetExecution, GetHistory, get_execution, get_history};

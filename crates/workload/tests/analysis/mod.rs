@@ -1,5 +1,6 @@
 //! Analysis runs, from their making to their closed review.
 
+mod asking;
 mod cancel;
 mod duplicates;
 mod execution;

@@ -1,0 +1,99 @@
+use leptos::prelude::*;
+use taskscope_wire::{Page, Proposal, ProposalStatus, Review, Run};
+use uuid::Uuid;
+
+use super::{analysis_keys::follow_keys, analysis_reviewing::Reviewing};
+use crate::components::{KeysDialog, MergeDialog, PageLinks, ProposalDetail, ProposalList, ReviewBar, format, url};
+
+/// The proposals of a run and what is decided about them.
+#[component]
+pub fn ReviewSection(
+    /// The review.
+    reviewing: Reviewing,
+    /// The run.
+    run: Memo<Run>,
+) -> impl IntoView {
+    let is_empty = Memo::new(move |_| reviewing.rows.with(Vec::is_empty));
+    let open = Memo::new(move |_| run.with(|run| run.status.is_over() && run.status.is_open_for_review()));
+    let over = Memo::new(move |_| run.with(|run| run.status.is_over()));
+    let place = Memo::new(move |_| reviewing.counts.get());
+    let text = move || run.with(|run| summary(run.proposals_total, run.proposals_pending));
+    view! {
+        <section class="section review" aria-labelledby="review-title" data-testid="review">
+            <div class="review-head">
+                <h2 id="review-title">"Proposals"</h2>
+                <p class="review-summary number" data-testid="review-summary">{text}</p>
+                <p class="review-said" role="status" data-testid="review-said">{reviewing.said}</p>
+            </div>
+            <Show when=move || !is_empty.get() fallback=move || view! { <Nothing run/> }>
+                <Desk reviewing open over/>
+            </Show>
+            {move || {
+                let (_, pages, page) = place.get();
+                view! { <PageLinks page total_pages=pages href=move |page| url::proposals(run.with_untracked(|run| run.id), page)/> }
+            }}
+        </section>
+    }
+}
+
+fn summary(total: i64, pending: i64) -> String {
+    match (total, pending) {
+        (0, _) => String::new(),
+        (total, 0) => format!("{}, all reviewed", format::grouped(total)),
+        (total, pending) => format!("{}, {} to review", format::grouped(total), format::grouped(pending)),
+    }
+}
+
+#[component]
+fn Nothing(run: Memo<Run>) -> impl IntoView {
+    let text = move || match run.with(|run| (run.status.is_over(), run.proposals_total)) {
+        (_, 1..) => "There are no proposals on this page.",
+        (false, _) => "What the run proposes appears here, batch by batch.",
+        (true, _) => "The run proposed nothing.",
+    };
+    view! { <p class="empty" data-testid="no-proposals">{text}</p> }
+}
+
+/// The list of proposals, and beside it the current one with what can be decided.
+#[component]
+fn Desk(reviewing: Reviewing, open: Memo<bool>, over: Memo<bool>) -> impl IntoView {
+    let Reviewing { rows, current, messages, error, decided, merging, helping, .. } = reviewing;
+    let proposal = Memo::new(move |_| reviewing.proposal());
+    let title = Memo::new(move |_| proposal.with(|proposal| proposal.as_ref().map(|proposal| proposal.proposed_title.clone())));
+    let pending = Memo::new(move |_| {
+        proposal.with(|proposal| proposal.as_ref().is_some_and(|proposal| proposal.status == ProposalStatus::Pending))
+    });
+    let undoable = Memo::new(move |_| !pending.get() || decided.with(|decided| !decided.is_empty()));
+    let known = Memo::new(move |_| messages.with(|known| current.get().and_then(|id| known.get(&id).cloned())));
+    let first = Signal::derive(move || (reviewing.counts.get().2 - 1) * Page::<Proposal>::LARGEST + 1);
+    reviewing.fetch_messages();
+    follow_keys(reviewing, open);
+    let decide = Callback::new(move |review: Review| reviewing.decide(review, None));
+    let merge = Callback::new(move |target: Uuid| reviewing.decide(Review::Merge, Some(target)));
+    view! {
+        <div class="review-desk">
+            <ProposalList rows first current select=move |id| reviewing.go_to(id)/>
+            <div class="review-current panel">
+                <div class="review-current-head">
+                    <h3 data-testid="current-title">{title}</h3>
+                    <Show
+                        when=move || open.get()
+                        fallback=move || {
+                            let text = move || match over.get() {
+                                true => "The review is closed: its decisions are final.",
+                                false => "They can be reviewed when the run is over.",
+                            };
+                            view! { <p class="review-final" data-testid="review-final">{text}</p> }
+                        }
+                    >
+                        <ReviewBar pending undoable decide help=move |()| helping.set(true)/>
+                    </Show>
+                    <p class="task-form-error" role="alert" data-testid="review-error">{error}</p>
+                </div>
+                {move || proposal.get().map(|proposal| view! { <ProposalDetail proposal messages=known/> })}
+            </div>
+        </div>
+        <MergeDialog open=merging targets=Signal::derive(move || reviewing.targets()) merge/>
+        <KeysDialog open=helping/>
+    }
+}
