@@ -214,6 +214,21 @@ test('keys that come faster than the answers are all heard, each for its own pro
   expect(await statuses).toEqual(['approved', 'rejected', 'approved', 'rejected', 'rejected']);
 });
 
+test('keys that come before a question are not taken for its answer, nor for what comes after it', async ({ page, fresh }) => {
+  const id = await seedRun(fresh);
+  await open(page, `${fresh.url}/monitoring/analysis/${id}`);
+  await expectCurrent(page, 1);
+  await page.keyboard.type('ama');
+  await page.getByTestId('merge').getByRole('button', { name: PROPOSALS[4]?.title }).click();
+  await expect(row(page, 2)).toHaveAttribute('data-status', 'merged');
+  await expectCurrent(page, 3);
+  await page.keyboard.press('r');
+  await expect(row(page, 3)).toHaveAttribute('data-status', 'rejected');
+  await expectCurrent(page, 4);
+  const statuses = rows(page).evaluateAll(rows => rows.map(row => row.getAttribute('data-status')));
+  expect(await statuses).toEqual(['approved', 'merged', 'rejected', 'pending', 'pending']);
+});
+
 test('what somebody else decides shows, and buttons do what keys do', async ({ page, context, fresh }) => {
   const id = await seedRun(fresh);
   await open(page, `${fresh.url}/monitoring/analysis/${id}`);

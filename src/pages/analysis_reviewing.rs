@@ -161,20 +161,35 @@ impl Reviewing {
             return;
         }
         self.error.set(None);
-        let Some(proposal) = untrack(move || self.proposal()) else { return };
-        let id = match review {
-            Review::Undo => match self.undoable() {
-                Some(id) => id,
-                None => return self.said.set("There is nothing to undo.".to_owned()),
-            },
+        match self.subject(decision) {
+            Some(id) => self.send(id, decision),
+            // What was to follow was meant for another proposal than the one that is current now.
+            None => self.waiting.update_value(VecDeque::clear),
+        }
+    }
+
+    /// The proposal that a decision is about; none where nothing can be decided, which is said, or where it is asked first.
+    fn subject(self, Decision { review, into }: Decision) -> Option<Uuid> {
+        let proposal = untrack(move || self.proposal())?;
+        match review {
+            Review::Undo => {
+                let id = self.undoable();
+                if id.is_none() {
+                    self.said.set("There is nothing to undo.".to_owned());
+                }
+                id
+            }
             _ if proposal.status != ProposalStatus::Pending => {
                 let word = proposal.status.label().to_lowercase();
-                return self.said.set(format!("It is {word} already. Undo that first."));
+                self.said.set(format!("It is {word} already. Undo that first."));
+                None
             }
-            Review::Merge if into.is_none() && proposal.duplicate_of.is_none() => return self.merging.set(true),
-            _ => proposal.id,
-        };
-        self.send(id, decision);
+            Review::Merge if into.is_none() && proposal.duplicate_of.is_none() => {
+                self.merging.set(true);
+                None
+            }
+            _ => Some(proposal.id),
+        }
     }
 
     /// The proposal whose decision is taken back next: the one decided last, or the current one.
