@@ -42,6 +42,14 @@ test('within a minute of opening, executions of seven task types pass through al
   for (const name of LIVELY) await expect(count(page, name, 'success'), name).not.toHaveAttribute('data-value', '0');
 });
 
+test('all fifteen task types have a card with real executions', async ({ page }) => {
+  test.setTimeout(120_000);
+  await open(page, `${working.url}/monitoring`);
+  const names = await page.getByTestId('health-card').evaluateAll(cards => cards.map(card => card.getAttribute('data-task-name') ?? ''));
+  expect(names).toHaveLength(15);
+  for (const name of names) await expect(count(page, name, 'success'), name).not.toHaveAttribute('data-value', '0', { timeout: 90_000 });
+});
+
 test.describe('a task is run from the dashboard', () => {
   // Chromium notes every answer whose status is no success.
   test.use({ allowedErrors: /the server responded with a status of 400/ });

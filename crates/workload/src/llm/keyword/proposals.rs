@@ -140,14 +140,14 @@ impl<'a> Found<'a> {
     }
 }
 
-/// The first sentence that has one of the words, without addresses of pages.
+/// The first sentence that has one of the words, without addresses of pages; the longest where they are spread over two.
 fn sentence_with(text: &str, words: &[&str]) -> String {
     let all = sentences(text);
     let has_word = |sentence: &&String| words.iter().any(|word| sentence.to_lowercase().contains(word));
     // “Agreed.” alone says nothing of what.
     let says_more = |sentence: &&String| signals::without_label(sentence).contains(' ');
     let found = all.iter().skip_while(|sentence| !has_word(sentence)).find(says_more);
-    found.or_else(|| all.first()).cloned().unwrap_or_default()
+    found.or_else(|| all.iter().max_by_key(|sentence| sentence.len())).cloned().unwrap_or_default()
 }
 
 fn sentences(text: &str) -> Vec<String> {
