@@ -165,8 +165,10 @@ create table proposals (
 );
 create index proposals_by_time on proposals (created_at desc, id desc);
 -- The earlier proposal that says the same; those that say it again are not asked for. With GIN, texts that share most words cost a look at
--- every row of 20,000 (0.6 s); GiST finds the nearest one in 0.5 to 20 ms, with signatures long enough for whole sentences.
-create index proposals_by_text on proposals using gist ((proposed_title || ' ' || proposed_description) gist_trgm_ops (siglen = 256))
+-- every row of 20,000 (0.6 s); GiST finds the nearest one in 0.5 to 20 ms, with signatures long enough for whole sentences. An entry may
+-- hold three bytes for every character and must fit a page, so only the beginnings of texts are compared.
+create index proposals_by_text on proposals
+    using gist (left(proposed_title || ' ' || proposed_description, 2000) gist_trgm_ops (siglen = 256))
     where duplicate_of is null;
 create index proposals_by_duplicate on proposals (duplicate_of) where duplicate_of is not null;
 create index proposals_by_target on proposals (merged_into) where merged_into is not null;

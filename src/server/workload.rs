@@ -15,7 +15,10 @@ use super::{config::Config, store::StoreError};
 use crate::error::AppError;
 
 /// Connections that requests may use.
-const CONNECTIONS: u32 = 4;
+const CONNECTIONS: u32 = 8;
+/// How long one statement of a request may take, in milliseconds, and how long it may wait for what another one holds.
+const STATEMENT_LIMIT: &str = "10000";
+const LOCK_LIMIT: &str = "5000";
 
 /// The way to the queue. Clones share it.
 #[derive(Debug, Clone)]
@@ -39,7 +42,11 @@ impl Workload {
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(std::time::Duration::from_secs(2))
-            .connect_lazy_with(options.application_name("taskscope-queue"));
+            .connect_lazy_with(
+                options
+                    .application_name("taskscope-queue")
+                    .options([("statement_timeout", STATEMENT_LIMIT), ("lock_timeout", LOCK_LIMIT)]),
+            );
         Ok(Self(Arc::new(Shared {
             queue: Queue::new(pool.clone(), Some(reporter.clone())),
             types: taskscope_workload::task_types(&config.workload),

@@ -667,7 +667,11 @@ impl Run {
         }
     }
 
+    /// One that is older than what is known changes nothing.
     fn advance(&mut self, progress: &Progress) {
+        if (progress.batches_done, progress.proposals_total) < (self.batches_done, self.proposals_total) {
+            return;
+        }
         let created = progress.proposals_total - self.proposals_total;
         self.proposals_pending += created.max(0);
         self.proposals_total = progress.proposals_total;
@@ -727,6 +731,16 @@ mod tests {
         });
         shown.apply(&event("proposals_created", &progress));
         assert_eq!((shown.batches_done, shown.batches_created, shown.proposals_pending, shown.cost), (1, 3, 2, Some(0.01)));
+        let mut older = progress.clone();
+        older["proposals_total"] = 1.into();
+        older["llm_tokens"] = 300.into();
+        shown.apply(&event("proposals_created", &older));
+        older["batches_done"] = 0.into();
+        older["proposals_total"] = 4.into();
+        shown.apply(&event("progress_updated", &older));
+        assert_eq!((shown.batches_done, shown.proposals_total, shown.llm_tokens), (1, 2, 700), "an older event changes nothing");
+        shown.apply(&event("proposals_created", &progress));
+        assert_eq!(shown.proposals_pending, 2, "the same event twice counts once");
         let mut other = progress;
         other["run_id"] = json!(Uuid::from_u128(9));
         other["batches_done"] = 3.into();

@@ -59,7 +59,25 @@ impl Attempt {
         report.end(&outcome);
         match outcome {
             Ok(_) => Ok(()),
-            Err(failure) => Err(self.settle(&failure).await),
+            Err(failure) => {
+                if self.is_last(&failure) {
+                    self.give_up(&failure).await;
+                }
+                Err(self.settle(&failure).await)
+            }
+        }
+    }
+
+    /// Whether the queue makes no other attempt after this failure.
+    fn is_last(&self, failure: &Failure) -> bool {
+        failure.retry() == Retry::Never || self.number >= usize::from(self.definition.max_attempts)
+    }
+
+    /// Does what the task type has to do when a task has failed for good.
+    async fn give_up(&self, failure: &Failure) {
+        let Some(give_up) = self.definition.body.give_up else { return };
+        if let Err(error) = give_up(self.context(), self.params.clone(), failure.message()).await {
+            tracing::warn!(error = %error.message(), id = %self.task_id, "what waits for a task that failed can't be told");
         }
     }
 
@@ -80,14 +98,17 @@ impl Attempt {
     }
 
     async fn body(&self) -> TaskResult<Value> {
-        let context = Context {
+        (self.definition.body.run)(self.context(), self.params.clone()).await
+    }
+
+    fn context(&self) -> Arc<Context> {
+        Arc::new(Context {
             pool: self.shared.queue.pool().clone(),
             config: Arc::clone(&self.shared.config),
             http: self.shared.http.clone(),
             task_id: self.task_id.clone(),
             queue: self.shared.queue.clone(),
-        };
-        (self.definition.body.run)(Arc::new(context), self.params.clone()).await
+        })
     }
 
     /// Tells the queue when to try again, and gives the error by which apalis knows whether to.

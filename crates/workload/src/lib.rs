@@ -8,6 +8,7 @@
 pub mod analysis;
 mod archive;
 mod attempt;
+mod bounds;
 mod config;
 mod context;
 mod demo;

@@ -1,13 +1,13 @@
 //! The messages that tasks work on, as others read and write them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgPool, Postgres, QueryBuilder, Row, postgres::PgRow};
 use taskscope_wire::{Message, MessageQuery, Page, check_page};
 
-use crate::ServiceError;
+use crate::{ServiceError, bounds};
 
 /// A message as `POST /api/v1/messages` takes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,7 +54,7 @@ impl NewMessage {
                 return Err(ServiceError::Invalid(format!("messages[{index}].{field} {allowed}")));
             }
         }
-        Ok(())
+        bounds::time(&format!("messages[{index}].sent_at"), self.sent_at)
     }
 }
 
@@ -63,13 +63,23 @@ impl NewMessage {
 /// # Errors
 /// The query asks for what is not allowed, or Postgres doesn't answer.
 pub async fn list(pool: &PgPool, query: &MessageQuery) -> Result<Page<Message>, ServiceError> {
-    check_page(query.page, query.page_size).map_err(ServiceError::Invalid)?;
+    check(query)?;
     let total_count: i64 = filtered("select count(*)", query).build_query_scalar().fetch_one(pool).await?;
     let mut page = filtered("select id, external_id, channel, author, content, sent_at, edited_at, score, sample", query);
     page.push(" order by sent_at desc, id desc limit ").push_bind(query.page_size);
     page.push(" offset ").push_bind((query.page - 1) * query.page_size);
     let items = page.build().try_map(|row| from_row(&row)).fetch_all(pool).await?;
     Ok(Page::new(total_count, query.page, query.page_size, items))
+}
+
+fn check(query: &MessageQuery) -> Result<(), ServiceError> {
+    check_page(query.page, query.page_size).map_err(ServiceError::Invalid)?;
+    bounds::search("q", query.q.as_deref())?;
+    bounds::search("channel", query.channel.as_deref())?;
+    for (field, time) in [("start_date", query.start_date), ("end_date", query.end_date)] {
+        time.map_or(Ok(()), |time| bounds::time(field, time))?;
+    }
+    Ok(())
 }
 
 fn from_row(row: &PgRow) -> Result<Message, sqlx::Error> {
@@ -115,35 +125,61 @@ pub async fn insert(pool: &PgPool, messages: &[NewMessage]) -> Result<Vec<Insert
         message.check(index)?;
     }
     let mut tx = pool.begin().await?;
-    let mut inserted = Vec::with_capacity(messages.len());
-    for message in messages {
-        let row = sqlx::query_as!(
-            Inserted,
-            r#"with added as (
-                   insert into messages (author, content, sent_at, channel, external_id) values ($1, $2, $3, $4, $5)
-                   on conflict (external_id) do nothing returning id
-               )
-               select id as "id!", true as "created!" from added
-               union all
-               select id, false from messages where external_id = $5
-               limit 1"#,
-            message.author,
-            message.content,
-            message.sent_at,
-            message.channel,
-            message.external_id,
-        )
-        .fetch_one(&mut *tx)
-        .await?;
-        inserted.push(InsertedMessage { id: row.id, created: row.created });
-    }
+    let ids = new_ids(&mut tx, messages.len()).await?;
+    let created = add(&mut tx, &ids, messages).await?;
+    // A statement of its own, which sees what others have written while the first one waited for them.
+    let known = known(&mut tx, messages).await?;
     tx.commit().await?;
-    Ok(inserted)
+    let became = |(id, message): (&i64, &NewMessage)| match message.external_id.as_ref() {
+        _ if created.contains(id) => Ok(InsertedMessage { id: *id, created: true }),
+        Some(name) if known.contains_key(name) => Ok(InsertedMessage { id: known[name], created: false }),
+        _ => Err(ServiceError::Conflict("a message was deleted while it was posted: post it again".to_owned())),
+    };
+    ids.iter().zip(messages).map(became).collect()
 }
 
-struct Inserted {
-    id: i64,
-    created: bool,
+/// Numbers for so many messages, ascending.
+async fn new_ids(db: &mut PgConnection, count: usize) -> Result<Vec<i64>, sqlx::Error> {
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    let ids = sqlx::query_scalar!(
+        r#"select nextval(pg_get_serial_sequence('messages', 'id')) as "id!" from generate_series(1, $1::bigint)"#,
+        count
+    );
+    let mut ids = ids.fetch_all(db).await?;
+    ids.sort_unstable();
+    Ok(ids)
+}
+
+/// Writes those that are not there yet, and gives their numbers. Two writers of the same messages come to them in the same order, so that
+/// they don't wait for each other in a ring.
+async fn add(db: &mut PgConnection, ids: &[i64], messages: &[NewMessage]) -> Result<HashSet<i64>, sqlx::Error> {
+    macro_rules! column {
+        ($field:ident) => {
+            &messages.iter().map(|message| message.$field.clone()).collect::<Vec<_>>()
+        };
+    }
+    let added = sqlx::query_scalar!(
+        "insert into messages (id, author, content, sent_at, channel, external_id) overriding system value
+         select id, author, content, sent_at, channel, external_id
+         from unnest($1::bigint[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[])
+             as new (id, author, content, sent_at, channel, external_id)
+         order by external_id, id
+         on conflict (external_id) do nothing returning id",
+        ids,
+        column!(author),
+        column!(content),
+        column!(sent_at),
+        column!(channel) as &[Option<String>],
+        column!(external_id) as &[Option<String>],
+    );
+    Ok(added.fetch_all(db).await?.into_iter().collect())
+}
+
+/// The numbers of messages by their external ids.
+async fn known(db: &mut PgConnection, messages: &[NewMessage]) -> Result<HashMap<String, i64>, sqlx::Error> {
+    let names: Vec<_> = messages.iter().filter_map(|message| message.external_id.clone()).collect();
+    let rows = sqlx::query!(r#"select external_id as "external_id!", id from messages where external_id = any($1)"#, &names,);
+    Ok(rows.fetch_all(db).await?.into_iter().map(|row| (row.external_id, row.id)).collect())
 }
 
 /// A message from a chat, which may be known already.

@@ -8,7 +8,12 @@ use serde_json::Value;
 use serde_json::json;
 use taskscope_wire::{Json, REGISTERED_TASK_TYPES, TaskType};
 
-use crate::{WorkloadConfig, context::Context, failure::TaskResult, params, tasks};
+use crate::{
+    WorkloadConfig,
+    context::Context,
+    failure::{Failure, TaskResult},
+    params, tasks,
+};
 
 /// Short work on single messages.
 pub(crate) const MESSAGES: &str = "messages";
@@ -36,7 +41,11 @@ pub(crate) struct Body {
     /// Reads params and throws them away.
     pub(crate) check: fn(&Value) -> Result<(), String>,
     pub(crate) run: fn(Arc<Context>, Value) -> BoxFuture<'static, TaskResult<Value>>,
+    /// What is left to do when the task has failed for good, with the reason: for what waits for the task's end.
+    pub(crate) give_up: Option<GiveUp>,
 }
+
+type GiveUp = fn(Arc<Context>, Value, String) -> BoxFuture<'static, TaskResult<()>>;
 
 /// The body of a task: `Params` and `run` of its module.
 macro_rules! body {
@@ -46,10 +55,11 @@ macro_rules! body {
             check: |params| params::read::<tasks::$task::Params>(params).map(drop),
             run: |context, params| {
                 Box::pin(async move {
-                    let params = params::read(&params).map_err($crate::failure::Failure::permanent)?;
+                    let params = params::read(&params).map_err(Failure::permanent)?;
                     Ok(serde_json::to_value(tasks::$task::run(&context, params).await?)?)
                 })
             },
+            give_up: None,
         }
     };
 }
@@ -148,7 +158,15 @@ static DEFINITIONS: [Definition; 15] = [
         max_attempts: 100,
         time_limit: seconds(6 * 3600),
         schedule: None,
-        body: body!(execute_analysis_run),
+        body: Body {
+            give_up: Some(|context, params, reason| {
+                Box::pin(async move {
+                    let params = params::read(&params).map_err(Failure::permanent)?;
+                    tasks::execute_analysis_run::give_up(&context, params, reason).await
+                })
+            }),
+            ..body!(execute_analysis_run)
+        },
     },
     Definition {
         name: "scheduled_knowledge_extraction_task",
@@ -210,7 +228,7 @@ impl Definition {
 
     #[cfg(test)]
     pub(crate) fn for_test(run: fn(Arc<Context>, Value) -> BoxFuture<'static, TaskResult<Value>>) -> &'static Self {
-        let body = Body { schema: || json!({"type": "object"}), check: |_| Ok(()), run };
+        let body = Body { schema: || json!({"type": "object"}), check: |_| Ok(()), run, give_up: None };
         let (queue, time_limit) = (MESSAGES, seconds(60));
         Box::leak(Box::new(Self { name: "test", description: "", queue, max_attempts: 3, time_limit, schedule: None, body }))
     }

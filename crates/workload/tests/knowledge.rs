@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::support::{
     Llm, Setting, error,
-    llm::{MODEL, Reply, shown},
+    llm::{MODEL, Reply, Request, shown},
     read, result, until,
 };
 
@@ -126,10 +126,26 @@ async fn messages_that_give_no_fitting_answer_hold_up_no_others() {
     let outcome = result(&setting.run("scheduled_knowledge_extraction_task", params.clone()).await);
     assert_eq!((&outcome["messages"], &outcome["messages_unfit"], &outcome["remaining"]), (&json!(40), &json!(20), &json!(0)));
 
-    // Where no answer fits at all, it is the model, and the messages wait for another one.
-    sqlx::query("update messages set extracted_at = null where id = $1").bind(poison).execute(&setting.pool).await.unwrap();
-    let end = setting.run("scheduled_knowledge_extraction_task", params).await;
-    assert!(error(&end).starts_with("Test model gave an answer that does not fit: it is no JSON"), "{end:?}");
+    // Where no answer is of use at all, somebody hears of it; the messages are passed over all the same.
+    let forget = async |id: i64| {
+        let forgotten = sqlx::query("update messages set extracted_at = null where id = $1").bind(id);
+        forgotten.execute(&setting.pool).await.unwrap();
+    };
+    for (reply, sentence) in [
+        (Reply::Say("I can't do that".to_owned()), "Test model gave an answer that does not fit: it is no JSON"),
+        (Reply::Refuse(400, "too long".to_owned(), None), "Test model answered 400: too long"),
+        (Reply::Refuse(413, "too large".to_owned(), None), "Test model answered 413: too large"),
+    ] {
+        forget(poison).await;
+        llm.script([reply]);
+        let end = setting.run("scheduled_knowledge_extraction_task", params.clone()).await;
+        assert!(error(&end).starts_with(sentence), "{end:?}");
+        assert_eq!(setting.number("select count(*) from messages where extracted_at is null").await, 0);
+    }
+    // What is no matter of the messages leaves them waiting.
+    forget(poison).await;
+    llm.script([Reply::Refuse(403, "no".to_owned(), None)]);
+    assert_eq!(error(&setting.run("scheduled_knowledge_extraction_task", params).await), "Test model answered 403: no");
     assert_eq!(setting.number("select count(*) from messages where extracted_at is null").await, 1);
 
     // While one runs, another has nothing to do.
@@ -138,6 +154,32 @@ async fn messages_that_give_no_fitting_answer_hold_up_no_others() {
     let outcome = result(&setting.run("scheduled_knowledge_extraction_task", json!({})).await);
     assert_eq!((&outcome["messages"], &outcome["remaining"]), (&json!(0), &json!(1)));
     drop(turn);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_message_that_is_edited_while_it_is_looked_through_is_looked_through_again() {
+    let (setting, llm) = (Setting::new().await, Llm::serve().await);
+    let provider = provider(&setting, &llm, "openai").await;
+    let ids = add(&setting, &["the import fails", "the export fails"]).await;
+    llm.answer_with(|_| "{\"topics\": []}".to_owned());
+    let worker = setting.worker(json!({}));
+    // The model is asked again after two seconds, and its answer is of use or not.
+    for said in [None, Some("no JSON")] {
+        sqlx::query("update messages set extracted_at = null").execute(&setting.pool).await.unwrap();
+        llm.taken();
+        llm.script([Reply::Refuse(503, "busy".to_owned(), Some("2".to_owned()))]);
+        llm.script(said.into_iter().flat_map(|said| [Reply::Say(said.to_owned()), Reply::Say(said.to_owned())]));
+        let task = setting.trigger("scheduled_knowledge_extraction_task", json!({"provider_id": provider})).await.task_id;
+        let is_chat = |request: &Request| request.path == "/v1/chat/completions";
+        until("the model is asked", async || llm.taken().iter().any(is_chat)).await;
+        let edit = sqlx::query("update messages set content = content || '!', edited_at = now() where id = $1").bind(ids[1]);
+        edit.execute(&setting.pool).await.unwrap();
+        setting.end_of(&task).await;
+        let waiting: Vec<i64> =
+            sqlx::query_scalar("select id from messages where extracted_at is null").fetch_all(&setting.pool).await.unwrap();
+        assert_eq!(waiting, [ids[1]]);
+    }
     worker.stop().await;
 }
 
@@ -369,6 +411,13 @@ async fn lists_are_filtered_and_what_is_not_there_is_told() {
         knowledge::review_atom(&setting.pool, nobody, AtomStatus::Approved).await.unwrap_err(),
     ] {
         assert!(matches!(&gone, ServiceError::NotFound(what) if what.ends_with(&nobody.to_string())), "{gone:?}");
+    }
+    let nul = || Some("a\0".to_owned());
+    for error in [
+        knowledge::topics(&setting.pool, &TopicQuery { q: nul(), ..TopicQuery::default() }).await.unwrap_err(),
+        knowledge::atoms(&setting.pool, &AtomQuery { q: nul(), ..AtomQuery::default() }).await.unwrap_err(),
+    ] {
+        assert!(matches!(&error, ServiceError::Invalid(text) if text == "q must be text without a NUL character"), "{error:?}");
     }
     let page = knowledge::atoms(&setting.pool, &AtomQuery { page: 0, ..AtomQuery::default() }).await.unwrap_err();
     assert!(page.to_string().starts_with("page must be 1 to "), "{page}");

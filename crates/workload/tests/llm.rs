@@ -100,6 +100,8 @@ async fn every_outcome(case: Case) {
     what_will_not_pass_is_final(&case).await;
     if case.config["llm"]["stream"] == true {
         streams_that_break(&case).await;
+    } else {
+        a_refusal_may_have_a_good_status(&case).await;
     }
     worker.stop().await;
     an_attempt_that_ends_hangs_up(&case).await;
@@ -198,6 +200,13 @@ async fn what_will_not_pass_is_final(case: &Case) {
             (1, 1, format!("Test model answered {status}: no, ***").as_str())
         );
     }
+}
+
+async fn a_refusal_may_have_a_good_status(case: &Case) {
+    let error_of = |words: &str| if case.kind == "openai" { json!({"message": words, "code": 429}) } else { json!(words) };
+    let body = json!({"error": error_of("the quota is used up")}).to_string();
+    let end = case.run(std::iter::repeat_n(Reply::Raw(body), 9)).await;
+    assert_eq!((error(&end), case.llm.taken().len()), ("Test model answered 200: the quota is used up", 9));
 }
 
 async fn an_attempt_that_ends_hangs_up(case: &Case) {

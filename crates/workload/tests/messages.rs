@@ -5,7 +5,7 @@ use taskscope_workload::{
     messages::{self, NewMessage},
 };
 
-use crate::support::Setting;
+use crate::support::{Setting, until};
 
 fn message(author: &str, content: &str, sent_at: DateTime<Utc>, external_id: Option<&str>) -> NewMessage {
     NewMessage {
@@ -32,6 +32,50 @@ async fn the_same_external_id_is_one_message() {
 }
 
 #[tokio::test]
+async fn a_message_that_another_writes_at_the_same_time_is_one_message() {
+    let setting = Setting::new().await;
+    let now = Utc::now();
+    let mut other = setting.pool.begin().await.unwrap();
+    let first: i64 = sqlx::query_scalar(
+        "insert into messages (author, content, sent_at, external_id) values ('Ira', 'one', now(), 'x:1') returning id",
+    )
+    .fetch_one(&mut *other)
+    .await
+    .unwrap();
+    let pool = setting.pool.clone();
+    let post = tokio::spawn(async move {
+        let batch = [
+            message("Ira", "two", now, None),
+            message("Ira", "one", now, Some("x:1")),
+            message("Ira", "three", now, Some("x:0")),
+        ];
+        messages::insert(&pool, &batch).await
+    });
+    let waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    until("the post waits for the other", async || setting.number(waiting).await == 1).await;
+    other.commit().await.unwrap();
+    let posted = post.await.unwrap().unwrap();
+    assert_eq!(posted.iter().map(|message| message.created).collect::<Vec<_>>(), [true, false, true]);
+    assert_eq!(posted[1].id, first);
+    assert!(posted[0].id < posted[2].id, "numbers follow the order of the post");
+}
+
+/// Whatever their order, posts of the same messages don't wait for each other in a ring, and agree on what is new.
+#[tokio::test]
+async fn posts_of_the_same_messages_at_once_agree() {
+    let setting = Setting::new().await;
+    let now = Utc::now();
+    let batch: Vec<_> = (0..500).map(|number| message("Ira", "same", now, Some(&format!("x:{number}")))).collect();
+    let backwards: Vec<_> = batch.iter().rev().cloned().collect();
+    let posts = (0..6).map(|number| messages::insert(&setting.pool, if number % 2 == 0 { &batch } else { &backwards }));
+    let posts = futures::future::join_all(posts).await.into_iter().map(Result::unwrap).collect::<Vec<_>>();
+    let created = posts.iter().flatten().filter(|message| message.created).count();
+    assert_eq!((created, setting.number("select count(*) from messages").await), (500, 500));
+    let ids = |post: usize| posts[post].iter().map(|message| message.id).collect::<Vec<_>>();
+    assert_eq!(ids(0), ids(1).into_iter().rev().collect::<Vec<_>>());
+}
+
+#[tokio::test]
 async fn bad_messages_are_refused_whole_with_the_field() {
     let setting = Setting::new().await;
     let now = Utc::now();
@@ -40,6 +84,7 @@ async fn bad_messages_are_refused_whole_with_the_field() {
         (message("", "text", now, None), "author"),
         (message("Ira", &long, now, None), "content"),
         (message("Ira", "a\0b", now, None), "content"),
+        (message("Ira", "text", DateTime::<Utc>::MAX_UTC, None), "sent_at"),
     ] {
         let error = messages::insert(&setting.pool, &[message("Ira", "good", now, None), bad]).await.unwrap_err();
         assert!(
@@ -78,6 +123,19 @@ async fn messages_are_found_by_time_and_text() {
     assert_eq!((list(elsewhere).await.unwrap().total_pages), 0);
     for (query, sentence) in [
         (MessageQuery { page: 0, ..MessageQuery::default() }, "page must be 1 to 1000000000, not 0"),
+        (MessageQuery { q: Some("\0".to_owned()), ..MessageQuery::default() }, "q must be text without a NUL character"),
+        (
+            MessageQuery { channel: Some("\0".to_owned()), ..MessageQuery::default() },
+            "channel must be text without a NUL character",
+        ),
+        (
+            MessageQuery { start_date: Some(DateTime::<Utc>::MIN_UTC), ..MessageQuery::default() },
+            "start_date must be in the years 1 to 9999, not -262143",
+        ),
+        (
+            MessageQuery { end_date: Some(DateTime::<Utc>::MAX_UTC), ..MessageQuery::default() },
+            "end_date must be in the years 1 to 9999, not 262142",
+        ),
         (MessageQuery { page_size: 51, ..MessageQuery::default() }, "page_size must be 1 to 50, not 51"),
     ] {
         assert_eq!(list(query).await.unwrap_err().to_string(), sentence);

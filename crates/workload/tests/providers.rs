@@ -145,25 +145,33 @@ async fn keys_of_the_environment_are_named() {
 }
 
 /// The environment of a process that runs can't be changed safely, so the body runs in one of its own.
-#[test]
-fn a_key_of_the_environment_is_used() {
-    let body = ["--exact", "providers::with_a_key_in_the_environment", "--ignored"];
-    let program = std::env::current_exe().unwrap();
-    let output =
-        std::process::Command::new(program).args(body).env("TASKSCOPE_LLM_KEY_TEST", format!("{KEY}\n")).output().unwrap();
+#[tokio::test]
+async fn a_key_of_the_environment_is_sent_only_where_it_is_meant_for() {
+    let (llm, other) = (Llm::serve().await, Llm::serve().await);
+    llm.require_key(KEY);
+    let mut program = tokio::process::Command::new(std::env::current_exe().unwrap());
+    program.args(["--exact", "providers::with_a_key_in_the_environment", "--ignored"]).env("OTHER_URL", &other.url);
+    program.env("TASKSCOPE_LLM_KEY_TEST", format!("{KEY}\n")).env("TASKSCOPE_LLM_KEY_TEST_URL", &llm.url);
+    let output = program.output().await.unwrap();
     let told = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && told.contains("1 passed"), "{told}");
+    assert_eq!(other.requests(), 0);
 }
 
 #[tokio::test]
-#[ignore = "the body of a_key_of_the_environment_is_used"]
+#[ignore = "the body of a_key_of_the_environment_is_sent_only_where_it_is_meant_for"]
 async fn with_a_key_in_the_environment() {
-    let (setting, llm) = (Setting::new().await, Llm::serve().await);
-    llm.require_key(KEY);
-    let new = new(json!({"name": "x", "type": "openai", "base_url": llm.url, "api_key": "env:TASKSCOPE_LLM_KEY_TEST"}));
-    let made = providers::create(&service(&setting, None), new).await.unwrap();
+    let setting = Setting::new().await;
+    let create = async |name: &str, url: &str| {
+        let url = std::env::var(url).unwrap();
+        let new = new(json!({"name": name, "type": "openai", "base_url": url, "api_key": "env:TASKSCOPE_LLM_KEY_TEST"}));
+        providers::create(&service(&setting, None), new).await.unwrap()
+    };
+    let made = create("x", "TASKSCOPE_LLM_KEY_TEST_URL").await;
     assert_eq!((made.validation_status.as_str(), made.has_api_key), ("connected", true), "{made:?}");
     assert_eq!(setting.number("select count(*) from providers where api_key_env = 'TASKSCOPE_LLM_KEY_TEST'").await, 1);
+    let elsewhere = create("y", "OTHER_URL").await.last_validation_error.unwrap();
+    assert!(elsewhere.contains("set TASKSCOPE_LLM_KEY_TEST_URL"), "{elsewhere}");
 }
 
 #[tokio::test]

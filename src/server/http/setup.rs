@@ -149,6 +149,7 @@ pub(super) async fn check_provider(State(workload): State<Workload>, Id(id): Id)
         (status = 200, description = "What it answered", body = AgentTest),
         (status = 400, description = "The prompt is wrong", body = ErrorBody),
         (status = 404, description = "There is no such agent", body = ErrorBody),
+        (status = 409, description = "Its provider is not active, or its key is not there", body = ErrorBody),
         (status = 502, description = "Its provider gave no answer; in the provider's words", body = ErrorBody),
         (status = 503, description = "The database is not reachable", body = ErrorBody),
     ),
@@ -222,12 +223,13 @@ pub(super) async fn change_assignment(
     Ok(Json(analysis::change_assignment(workload.pool(), id, change).await?))
 }
 
-/// Delete an assignment. Runs that were made with it stay.
+/// Delete an assignment that no run works with. Runs that are over stay.
 #[utoipa::path(
     delete, path = "/api/v1/assignments/{id}", tag = "setup", params(("id" = Uuid, Path)),
     responses(
         (status = 204, description = "It is gone"),
         (status = 404, description = "It is not there", body = ErrorBody),
+        (status = 409, description = "A run that is not over works with it", body = ErrorBody),
         (status = 503, description = "The database is not reachable", body = ErrorBody),
     ),
 )]

@@ -14,7 +14,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
@@ -43,6 +43,9 @@ const NEAR: TimeDelta = TimeDelta::hours(36);
 const FOREIGN_BATCH: i64 = 5000;
 /// How often these are looked for if no notification comes.
 const FOREIGN_POLL: Duration = Duration::from_secs(1);
+
+/// The same while events wait.
+const BUSY_POLL: Duration = Duration::from_millis(250);
 
 /// Takes events and sees that they are stored.
 #[derive(Debug, Clone)]
@@ -109,6 +112,7 @@ impl Recorder {
     pub async fn run(self) {
         let mut writer = Writer { store: self.store, hub: self.hub, made_days: BTreeSet::new() };
         let mut stored = 0;
+        let mut last_look = Instant::now();
         loop {
             let spooled = match self.spool.read(stored, BATCH).await {
                 Ok(spooled) => spooled,
@@ -126,6 +130,11 @@ impl Recorder {
                 stored = spooled.last_id;
                 if let Err(error) = self.spool.forget(stored).await {
                     tracing::error!(%error, "stored events stay in the spool; storing them again will change nothing");
+                }
+                // However many events wait, runs and changes by SQL are heard of.
+                if last_look.elapsed() > BUSY_POLL {
+                    writer.tell_foreign_changes().await;
+                    last_look = Instant::now();
                 }
                 continue;
             }

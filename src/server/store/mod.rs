@@ -33,6 +33,8 @@ const READ_LIMIT: Duration = Duration::from_secs(5);
 
 /// Postgres' code for a table that is not there.
 const UNDEFINED_TABLE: &str = "42P01";
+/// And for a lock that was waited for in vain.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 /// The channel on which recorders tell each other that a batch was committed.
 const LIVE_CHANNEL: &str = "taskscope_live";
@@ -73,6 +75,8 @@ impl From<sqlx::Error> for StoreError {
                 Self::Unavailable(cause.to_string())
             }
             sqlx::Error::Database(cause) => match cause.code().as_deref().and_then(|code| code.get(..2)) {
+                // Somebody else holds it for too long.
+                Some("55") if cause.code().as_deref() == Some(LOCK_NOT_AVAILABLE) => Self::Unavailable(cause.to_string()),
                 // Connection, resources (disk full, too many connections), operator intervention, system errors.
                 Some("08" | "53" | "57" | "58") => Self::Unavailable(cause.to_string()),
                 // Data, constraints, program limits.

@@ -8,6 +8,12 @@ use taskscope_wire::{Category, Priority, Recommendation};
 const LONGEST_TITLE: usize = 500;
 /// The most characters of any other text that are kept.
 const LONGEST_TEXT: usize = 20_000;
+/// The most proposals of an answer: with more of them it is none.
+const MOST_PROPOSALS: usize = 200;
+/// The most tags that are kept.
+const MOST_TAGS: usize = 20;
+/// The most characters of a tag that are kept.
+const LONGEST_TAG: usize = 60;
 /// How sure a model counts as that doesn't say.
 const USUAL_CONFIDENCE: f64 = 0.5;
 
@@ -48,6 +54,9 @@ impl Drafts {
     /// A sentence that names the field and what is allowed.
     pub(super) fn read(answer: &Value, messages: &[i64]) -> Result<Self, String> {
         let proposals = answer.get("proposals").and_then(Value::as_array).ok_or("proposals must be an array")?;
+        if proposals.len() > MOST_PROPOSALS {
+            return Err(format!("proposals must have {MOST_PROPOSALS} items or fewer, not {}", proposals.len()));
+        }
         let mut drafts = Self::default();
         for (index, proposal) in proposals.iter().enumerate() {
             let draft = Fields::of(proposal).and_then(|fields| fields.draft(messages));
@@ -110,8 +119,8 @@ impl<'a> Fields<'a> {
         let tags = value.as_array().and_then(|tags| tags.iter().map(Value::as_str).collect::<Option<Vec<_>>>());
         let tags = tags.ok_or(".tags must be an array of strings")?;
         let mut seen = HashSet::new();
-        let tags = tags.iter().map(|tag| tag.replace('\0', "").trim().to_owned());
-        Ok(tags.filter(|tag| !tag.is_empty() && seen.insert(tag.clone())).collect())
+        let tags = tags.iter().map(|tag| tag.replace('\0', "").trim().chars().take(LONGEST_TAG).collect::<String>());
+        Ok(tags.filter(|tag| !tag.is_empty() && seen.insert(tag.clone())).take(MOST_TAGS).collect())
     }
 
     fn confidence(&self) -> Result<f64, String> {
@@ -176,6 +185,17 @@ mod tests {
             assert_eq!(read(proposal).unwrap_err(), sentence);
         }
         assert_eq!(Drafts::read(&json!([]), &[]).unwrap_err(), "proposals must be an array");
+    }
+
+    #[test]
+    fn an_answer_has_bounds() {
+        let many = |count: usize| json!({"proposals": vec![json!({"title": "a", "source_message_ids": [1]}); count]});
+        assert_eq!(Drafts::read(&many(200), &[1]).unwrap().kept.len(), 200);
+        assert_eq!(Drafts::read(&many(201), &[1]).unwrap_err(), "proposals must have 200 items or fewer, not 201");
+        let mut tags = vec!["x".repeat(61)];
+        tags.extend((0..30).map(|number| number.to_string()));
+        let kept = read(json!({"title": "a", "tags": tags, "source_message_ids": [1]})).unwrap().kept.remove(0).tags;
+        assert_eq!((kept.len(), kept[0].len(), kept[19].as_str()), (20, 60, "18"));
     }
 
     #[test]

@@ -5,6 +5,8 @@ use uuid::Uuid;
 
 /// Texts this much alike say the same: pg_trgm's measure, from 0 to 1.
 const LIKE_TEXT: &str = "0.6";
+/// So many characters of a text are compared, as the index has it.
+const COMPARED_TEXT: usize = 2000;
 /// Vectors this close say the same: the cosine between them.
 const LIKE_VECTOR: f64 = 0.85;
 /// So many of the newest proposals are compared by vector.
@@ -27,10 +29,10 @@ pub(super) async fn prepare(db: &mut PgConnection) -> Result<(), sqlx::Error> {
 /// duplicates make no chains.
 pub(super) async fn by_text(db: &mut PgConnection, text: &str) -> Result<Option<(Uuid, f64)>, sqlx::Error> {
     let found = sqlx::query!(
-        r#"select id, similarity(proposed_title || ' ' || proposed_description, $1)::float8 as "similarity!" from proposals
-           where duplicate_of is null and (proposed_title || ' ' || proposed_description) % $1
-           order by (proposed_title || ' ' || proposed_description) <-> $1 limit 1"#,
-        text,
+        r#"select id, similarity(left(proposed_title || ' ' || proposed_description, 2000), $1)::float8 as "similarity!" from proposals
+           where duplicate_of is null and left(proposed_title || ' ' || proposed_description, 2000) % $1
+           order by left(proposed_title || ' ' || proposed_description, 2000) <-> $1 limit 1"#,
+        text.chars().take(COMPARED_TEXT).collect::<String>(),
     );
     Ok(found.fetch_optional(db).await?.map(|row| (row.id, row.similarity)))
 }
@@ -40,6 +42,8 @@ pub(super) async fn by_text(db: &mut PgConnection, text: &str) -> Result<Option<
 #[derive(Debug, Default)]
 pub(super) struct Vectors {
     model: String,
+    /// Whether there are none to be had: every question about them would cost as much as the one that failed.
+    missing: bool,
     /// The oldest first. Each has length 1, so that the product of two is the cosine between them.
     kept: VecDeque<(Uuid, Vec<f32>)>,
 }
@@ -58,9 +62,19 @@ impl Vectors {
             i64::try_from(COMPARED).unwrap_or(i64::MAX),
         );
         let rows = rows.fetch_all(pool).await?;
-        *self = Self { model: model.to_owned(), kept: VecDeque::new() };
+        *self = Self { model: model.to_owned(), ..Self::default() };
         rows.into_iter().rev().for_each(|row| self.add(row.id, &row.vector));
         Ok(())
+    }
+
+    /// Notes that there are none to be had for as long as this attempt goes on.
+    pub(super) fn miss(&mut self) {
+        self.missing = true;
+    }
+
+    /// Whether there are none to be had.
+    pub(super) fn are_missing(&self) -> bool {
+        self.missing
     }
 
     /// The closest one, if it is close enough.

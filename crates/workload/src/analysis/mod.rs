@@ -28,7 +28,7 @@ pub mod task_configs;
 
 pub use assignments::{AssignmentChange, NewAssignment, assign, assignment, assignments, change_assignment, delete_assignment};
 pub use close::close_run;
-pub(crate) use executor::{Outcome, execute};
+pub(crate) use executor::{Outcome, execute, give_up};
 pub use projects::list as projects;
 pub use proposals::{proposal, proposals};
 pub use review::review;

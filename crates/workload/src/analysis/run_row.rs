@@ -13,8 +13,12 @@ pub(super) async fn lock(db: &mut PgConnection, id: Uuid) -> Result<Run, Service
 
 /// One run, without its snapshot.
 pub(super) async fn load(db: &mut PgConnection, id: Uuid) -> Result<Option<Run>, sqlx::Error> {
-    let run = load_all(db, &[id]).await?.pop();
-    Ok(run.map(|run| Run { config_snapshot: None, ..run }))
+    Ok(load_all(db, &[id]).await?.pop())
+}
+
+/// One run, with its snapshot.
+pub(super) async fn load_whole(db: &mut PgConnection, id: Uuid) -> Result<Option<Run>, sqlx::Error> {
+    Ok(read(db, &[id], true).await?.pop())
 }
 
 /// That a run is not there.
@@ -22,17 +26,22 @@ pub(super) fn not_found(id: Uuid) -> ServiceError {
     ServiceError::NotFound(format!("analysis run {id}"))
 }
 
-/// The runs with these ids, newest first.
+/// The runs with these ids, newest first, without their snapshots.
 pub(super) async fn load_all(db: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Run>, sqlx::Error> {
+    read(db, ids, false).await
+}
+
+async fn read(db: &mut PgConnection, ids: &[Uuid], with_snapshot: bool) -> Result<Vec<Run>, sqlx::Error> {
     let rows = sqlx::query_as!(
         Row,
         r#"select id, status, time_window_start, time_window_end, agent_assignment_id, project_config_id, trigger_type, agent_name,
-               config_snapshot::text as "config_snapshot!", task_id, created_at, started_at, completed_at, closed_at,
+               case when $2 then config_snapshot::text end as config_snapshot, task_id, created_at, started_at, completed_at, closed_at,
                total_messages_in_window, messages_after_prefilter, messages_processed, batches_created, batches_done, proposals_total,
                proposals_pending, proposals_approved, proposals_rejected, proposals_merged, llm_tokens, prompt_tokens, completion_tokens,
                cost, error_log as "error_log: SqlJson<RunError>", accuracy_metrics as "accuracy_metrics: SqlJson<AccuracyMetrics>"
            from analysis_runs where id = any($1) order by created_at desc, id desc"#,
         ids,
+        with_snapshot,
     )
     .fetch_all(db)
     .await?;
@@ -53,7 +62,7 @@ struct Row {
     project_config_id: Option<Uuid>,
     trigger_type: String,
     agent_name: Option<String>,
-    config_snapshot: String,
+    config_snapshot: Option<String>,
     task_id: Option<String>,
     created_at: DateTime<Utc>,
     started_at: Option<DateTime<Utc>>,
@@ -81,6 +90,7 @@ impl TryFrom<Row> for Run {
     type Error = sqlx::Error;
 
     fn try_from(row: Row) -> Result<Self, sqlx::Error> {
+        let snapshot = row.config_snapshot.map(Json::parse).transpose();
         Ok(Self {
             id: row.id,
             status: word(&row.status)?,
@@ -90,7 +100,7 @@ impl TryFrom<Row> for Run {
             project_config_id: row.project_config_id,
             trigger_type: word(&row.trigger_type)?,
             agent_name: row.agent_name,
-            config_snapshot: Some(Json::parse(row.config_snapshot).map_err(|error| sqlx::Error::Decode(error.into()))?),
+            config_snapshot: snapshot.map_err(|error| sqlx::Error::Decode(error.into()))?,
             task_id: row.task_id,
             created_at: row.created_at,
             started_at: row.started_at,

@@ -1,10 +1,9 @@
-use chrono::{DateTime, Datelike, Utc};
 use sqlx::PgPool;
 use taskscope_wire::{AnalysisEventKind, NewRun, Page, Run, RunLogLine, RunQuery, RunStatus, check_page};
 use uuid::Uuid;
 
 use super::{journal, run_row};
-use crate::ServiceError;
+use crate::{ServiceError, bounds};
 
 /// Lines of a log that are given at once.
 const LINES: i64 = 1000;
@@ -14,8 +13,8 @@ const LINES: i64 = 1000;
 /// # Errors
 /// A field is wrong, or Postgres doesn't answer.
 pub async fn create_run(pool: &PgPool, new: &NewRun) -> Result<Run, ServiceError> {
-    check_time("time_window_start", new.time_window_start)?;
-    check_time("time_window_end", new.time_window_end)?;
+    bounds::time("time_window_start", new.time_window_start)?;
+    bounds::time("time_window_end", new.time_window_end)?;
     let trigger_type: &str = new.trigger_type.into();
     let id = sqlx::query_scalar!(
         "insert into analysis_runs (time_window_start, time_window_end, agent_assignment_id, project_config_id, trigger_type)
@@ -29,13 +28,6 @@ pub async fn create_run(pool: &PgPool, new: &NewRun) -> Result<Run, ServiceError
     .fetch_one(pool)
     .await?;
     run(pool, id).await
-}
-
-fn check_time(field: &str, time: DateTime<Utc>) -> Result<(), ServiceError> {
-    if (1..=9999).contains(&time.year()) {
-        return Ok(());
-    }
-    Err(ServiceError::Invalid(format!("{field} must be in the years 1 to 9999, not {}", time.year())))
 }
 
 /// Stops a run that is not over.
@@ -81,8 +73,7 @@ pub async fn runs(pool: &PgPool, query: &RunQuery) -> Result<Page<Run>, ServiceE
     )
     .fetch_all(&mut *db)
     .await?;
-    let runs = run_row::load_all(&mut db, &ids).await?;
-    let items = runs.into_iter().map(|run| Run { config_snapshot: None, ..run }).collect();
+    let items = run_row::load_all(&mut db, &ids).await?;
     Ok(Page::new(total_count, query.page, query.page_size, items))
 }
 
@@ -92,7 +83,7 @@ pub async fn runs(pool: &PgPool, query: &RunQuery) -> Result<Page<Run>, ServiceE
 /// There is no such run, or Postgres doesn't answer.
 pub async fn run(pool: &PgPool, id: Uuid) -> Result<Run, ServiceError> {
     let mut db = pool.acquire().await?;
-    run_row::load_all(&mut db, &[id]).await?.pop().ok_or_else(|| run_row::not_found(id))
+    run_row::load_whole(&mut db, id).await?.ok_or_else(|| run_row::not_found(id))
 }
 
 /// The lines of a run's log after this one (0: from the first), oldest first, at most a thousand.

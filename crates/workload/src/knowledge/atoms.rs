@@ -5,7 +5,7 @@ use taskscope_wire::{Atom, AtomQuery, AtomStatus, AtomVersion, Message, Page, ch
 use uuid::Uuid;
 
 use super::push_search;
-use crate::ServiceError;
+use crate::{ServiceError, bounds};
 
 const SELECT: &str =
     "select a.id, a.topic_id, t.name as topic_name, a.kind, a.title, a.content, a.confidence, a.status, a.auto_approved,
@@ -17,6 +17,7 @@ const SELECT: &str =
 /// The query asks for what is not allowed, or Postgres doesn't answer.
 pub async fn atoms(pool: &PgPool, query: &AtomQuery) -> Result<Page<Atom>, ServiceError> {
     check_page(query.page, query.page_size).map_err(ServiceError::Invalid)?;
+    bounds::search("q", query.q.as_deref())?;
     let total_count: i64 = filtered("select count(*)", query).build_query_scalar().fetch_one(pool).await?;
     let mut page = filtered(SELECT, query);
     page.push(" order by a.created_at desc, a.id desc limit ").push_bind(query.page_size);

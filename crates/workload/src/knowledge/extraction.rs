@@ -1,23 +1,20 @@
 //! Asks for topics and atoms, a batch of messages at a time.
 
-use chrono::{DateTime, Utc};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{
     answer::{self, FoundTopic, Topics},
+    batch::Batch,
     store::{self, Stored},
 };
 use crate::{
     context::Context,
     failure::{Failure, TaskResult},
-    llm::{Answer, Ask, LlmError, Provider, SourceMessage, Usage, Work},
+    llm::{Answer, Ask, LlmError, Provider, Usage, Work},
 };
 
-/// Messages that are asked about at once: enough for a talk, and not too many to be answered in full.
-const BATCH: usize = 40;
 /// The most messages of one task.
 pub(crate) const MOST_MESSAGES: usize = 1000;
 /// The provider that is built in: rules.
@@ -66,35 +63,44 @@ pub(crate) async fn begin(context: &Context, ids: &[i64], provider_id: Option<&s
 /// Finds the topics of messages and their atoms, and keeps them.
 pub(crate) async fn topics(context: &Context, provider: &Provider, ids: &[i64]) -> TaskResult<Outcome> {
     let mut outcome = Outcome::default();
-    for batch in batches(&context.pool, ids).await? {
+    for batch in Batch::all(&context.pool, ids).await? {
         let (stored, usage) = topics_of(context, provider, &batch).await.map_err(LlmError::into_failure)?;
-        outcome.add(batch.len(), stored, usage);
+        outcome.add(batch.messages.len(), stored, usage);
     }
     Ok(outcome)
 }
 
-/// The same, going on where an answer doesn't fit, as long as others do; with the messages that it was asked about.
-pub(crate) async fn topics_that_fit(context: &Context, provider: &Provider, ids: &[i64]) -> TaskResult<(Outcome, Vec<i64>)> {
-    let (mut outcome, mut unfit, mut last) = (Outcome::default(), Vec::new(), None);
-    for batch in batches(&context.pool, ids).await? {
+/// What came of messages of which some may give no answer of use.
+pub(crate) struct Passed {
+    pub(crate) outcome: Outcome,
+    /// Messages about which there was none. They count as looked through.
+    pub(crate) unfit: usize,
+    /// Why, where there was none at all.
+    pub(crate) failure: Option<Failure>,
+}
+
+/// The same, going on where it is the messages that give no answer of use. They would be asked about for ever, and hold up what comes
+/// after them, so they are passed over for good.
+pub(crate) async fn topics_that_fit(context: &Context, provider: &Provider, ids: &[i64]) -> TaskResult<Passed> {
+    let (mut outcome, mut unfit, mut last) = (Outcome::default(), 0, None);
+    for batch in Batch::all(&context.pool, ids).await? {
         match topics_of(context, provider, &batch).await {
-            Ok((stored, usage)) => outcome.add(batch.len(), stored, usage),
-            Err(error @ LlmError::Unfit { .. }) => {
-                tracing::warn!(%error, messages = batch.len(), "messages give no knowledge");
-                unfit.extend(batch.iter().map(|message| message.id));
+            Ok((stored, usage)) => outcome.add(batch.messages.len(), stored, usage),
+            Err(error) if error.is_about_question() => {
+                tracing::warn!(%error, messages = batch.messages.len(), "messages give no knowledge");
+                batch.mark(&context.pool).await?;
+                unfit += batch.messages.len();
                 last = Some(error);
             }
             Err(error) => return Err(error.into_failure()),
         }
     }
-    match last {
-        Some(error) if outcome.messages == 0 => Err(error.into_failure()),
-        _ => Ok((outcome, unfit)),
-    }
+    let failure = last.filter(|_| outcome.messages == 0).map(LlmError::into_failure);
+    Ok(Passed { outcome, unfit, failure })
 }
 
-async fn topics_of(context: &Context, provider: &Provider, batch: &[SourceMessage]) -> Result<(Stored, Usage), LlmError> {
-    let (found, usage) = ask::<Topics>(provider, Work::Topics(batch), &answer::topics_schema()).await?;
+async fn topics_of(context: &Context, provider: &Provider, batch: &Batch) -> Result<(Stored, Usage), LlmError> {
+    let (found, usage) = ask::<Topics>(provider, Work::Topics(&batch.messages), &answer::topics_schema()).await?;
     Ok((store::store(&context.pool, batch, found.topics).await?, usage))
 }
 
@@ -102,13 +108,14 @@ async fn topics_of(context: &Context, provider: &Provider, batch: &[SourceMessag
 pub(crate) async fn topic(context: &Context, provider: &Provider, ids: &[i64], name: Option<&str>) -> TaskResult<Outcome> {
     let schema = answer::topic_schema();
     let (mut outcome, mut name) = (Outcome::default(), name.map(str::to_owned));
-    for batch in batches(&context.pool, ids).await? {
-        let (mut found, usage) =
-            ask::<FoundTopic>(provider, Work::Topic(name.as_deref(), &batch), &schema).await.map_err(LlmError::into_failure)?;
+    for batch in Batch::all(&context.pool, ids).await? {
+        let (mut found, usage) = ask::<FoundTopic>(provider, Work::Topic(name.as_deref(), &batch.messages), &schema)
+            .await
+            .map_err(LlmError::into_failure)?;
         found.name = name.unwrap_or(found.name);
-        found.message_ids = batch.iter().map(|message| message.id).collect();
+        found.message_ids = batch.ids();
         name = Some(found.name.clone());
-        outcome.add(batch.len(), store::store(&context.pool, &batch, vec![found]).await?, usage);
+        outcome.add(batch.messages.len(), store::store(&context.pool, &batch, vec![found]).await?, usage);
     }
     Ok(outcome)
 }
@@ -132,35 +139,6 @@ fn add_new(all: &mut Vec<Uuid>, new: Vec<Uuid>) {
         if !all.contains(&id) {
             all.push(id);
         }
-    }
-}
-
-/// The messages in batches, each of one channel and in the order of time.
-async fn batches(pool: &PgPool, ids: &[i64]) -> TaskResult<Vec<Vec<SourceMessage>>> {
-    let rows = sqlx::query_as!(
-        MessageRow,
-        "select id, channel, author, content, sent_at from messages where id = any($1) order by channel nulls first, sent_at, id",
-        ids
-    );
-    let rows = rows.fetch_all(pool).await?;
-    if rows.is_empty() {
-        return Err(Failure::permanent("None of the messages to extract from is there"));
-    }
-    let talks = rows.chunk_by(|one, next| one.channel == next.channel);
-    Ok(talks.flat_map(|talk| talk.chunks(BATCH)).map(|batch| batch.iter().map(MessageRow::source).collect()).collect())
-}
-
-struct MessageRow {
-    id: i64,
-    channel: Option<String>,
-    author: String,
-    content: String,
-    sent_at: DateTime<Utc>,
-}
-
-impl MessageRow {
-    fn source(&self) -> SourceMessage {
-        SourceMessage { id: self.id, author: self.author.clone(), sent_at: self.sent_at, content: self.content.clone() }
     }
 }
 

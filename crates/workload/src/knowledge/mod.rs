@@ -6,6 +6,7 @@
 
 mod answer;
 mod atoms;
+mod batch;
 pub(crate) mod embeddings;
 pub(crate) mod extraction;
 mod store;

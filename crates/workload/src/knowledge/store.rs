@@ -5,8 +5,10 @@ use std::collections::HashSet;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::answer::{FoundAtom, FoundTopic};
-use crate::llm::SourceMessage;
+use super::{
+    answer::{FoundAtom, FoundTopic},
+    batch::Batch,
+};
 
 /// What became of a batch.
 #[derive(Debug, Default)]
@@ -20,8 +22,8 @@ pub(super) struct Stored {
 }
 
 /// Keeps what these messages gave, and that they were looked through.
-pub(super) async fn store(pool: &PgPool, messages: &[SourceMessage], mut topics: Vec<FoundTopic>) -> Result<Stored, sqlx::Error> {
-    let known: HashSet<i64> = messages.iter().map(|message| message.id).collect();
+pub(super) async fn store(pool: &PgPool, batch: &Batch, mut topics: Vec<FoundTopic>) -> Result<Stored, sqlx::Error> {
+    let known: HashSet<i64> = batch.ids().into_iter().collect();
     // Two writers lock the topics that both found in the same order.
     topics.sort_by_cached_key(|topic| topic.name.to_lowercase());
     let mut tx = pool.begin().await?;
@@ -29,8 +31,7 @@ pub(super) async fn store(pool: &PgPool, messages: &[SourceMessage], mut topics:
     for topic in topics {
         store_topic(&mut tx, &known, topic, &mut stored).await?;
     }
-    let ids: Vec<_> = known.into_iter().collect();
-    sqlx::query!("update messages set extracted_at = now() where id = any($1)", &ids).execute(&mut *tx).await?;
+    batch.mark(&mut *tx).await?;
     tx.commit().await?;
     Ok(stored)
 }

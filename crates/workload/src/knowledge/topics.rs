@@ -3,7 +3,7 @@ use taskscope_wire::{Page, Topic, TopicQuery, check_page};
 use uuid::Uuid;
 
 use super::push_search;
-use crate::ServiceError;
+use crate::{ServiceError, bounds};
 
 const SELECT: &str = "select t.id, t.name, t.description, t.summary, t.summarized_at, t.created_at, t.updated_at,
     (select count(*) from atoms a where a.topic_id = t.id) as atoms,
@@ -16,6 +16,7 @@ const SELECT: &str = "select t.id, t.name, t.description, t.summary, t.summarize
 /// The query asks for what is not allowed, or Postgres doesn't answer.
 pub async fn topics(pool: &PgPool, query: &TopicQuery) -> Result<Page<Topic>, ServiceError> {
     check_page(query.page, query.page_size).map_err(ServiceError::Invalid)?;
+    bounds::search("q", query.q.as_deref())?;
     let total_count: i64 = filtered("select count(*)", query).build_query_scalar().fetch_one(pool).await?;
     let mut page = filtered(SELECT, query);
     page.push(" order by t.updated_at desc, t.id desc limit ").push_bind(query.page_size);

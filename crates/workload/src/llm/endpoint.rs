@@ -10,7 +10,7 @@ use reqwest::{Client, RequestBuilder, Response, StatusCode, header::RETRY_AFTER}
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use super::{LlmError, settings::ProviderType};
+use super::{LlmError, clean, settings::ProviderType};
 
 /// The most that an answer may have, in bytes: a bound of memory.
 const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
@@ -18,6 +18,8 @@ const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
 const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
 /// The most of a refusal that is told, in characters.
 const LONGEST_MESSAGE: usize = 500;
+/// The most of any other reason that is told, in characters.
+const LONGEST_REASON: usize = 2000;
 
 /// Where a provider answers, and with which key it is asked.
 #[derive(Debug, Clone)]
@@ -81,7 +83,7 @@ impl Endpoint {
 
     /// An answer that is not what the wire format promises.
     pub(super) fn unfit(&self, reason: impl Into<String>) -> LlmError {
-        LlmError::Unfit { provider: self.provider.clone(), reason: self.without_key(&reason.into()) }
+        LlmError::Unfit { provider: self.provider.clone(), reason: self.told(&reason.into(), LONGEST_REASON) }
     }
 
     /// The connection broke, or took too long. The URL is left out: nobody needs it, and it may say more than it should.
@@ -98,7 +100,7 @@ impl Endpoint {
 
     /// The connection ended too early.
     pub(super) fn cut(&self, cause: &str) -> LlmError {
-        LlmError::Unreachable { provider: self.provider.clone(), cause: self.without_key(cause) }
+        LlmError::Unreachable { provider: self.provider.clone(), cause: self.told(cause, LONGEST_REASON) }
     }
 
     /// The bytes of an answer, bounded.
@@ -151,12 +153,17 @@ impl Endpoint {
     }
 
     fn refused(&self, status: StatusCode, message: &str, retry_after: Option<Duration>) -> LlmError {
-        let message = self.without_key(message);
+        let message = self.told(message, LONGEST_MESSAGE);
         LlmError::Refused { provider: self.provider.clone(), status: status.as_u16(), message, retry_after }
     }
 
+    /// A text as it may be shown and kept. The key goes before the text is cut, which would leave a part of it.
+    fn told(&self, text: &str, longest: usize) -> String {
+        clean::text(&self.without_key(text)).chars().take(longest).collect()
+    }
+
     /// A provider may repeat the key that it was asked with.
-    fn without_key(&self, text: &str) -> String {
+    pub(super) fn without_key(&self, text: &str) -> String {
         match self.key.as_ref().map(ExposeSecret::expose_secret) {
             Some(key) if !key.is_empty() => text.replace(key, "***"),
             _ => text.to_owned(),
@@ -164,13 +171,13 @@ impl Endpoint {
     }
 }
 
-/// The provider's own words: `error.message` of OpenAI, `error` of Ollama, `message` or `detail` of others, else the beginning of the text.
+/// The provider's own words: `error.message` of OpenAI, `error` of Ollama, `message` or `detail` of others, else the whole text.
 fn message(body: &[u8], status: StatusCode) -> String {
     let value: Value = serde_json::from_slice(body).unwrap_or_default();
     let said = ["/error/message", "/error", "/message", "/detail"].iter().find_map(|path| value.pointer(path)?.as_str());
     let text = said.map_or_else(|| String::from_utf8_lossy(body).into_owned(), str::to_owned);
-    let text: String = text.trim().chars().take(LONGEST_MESSAGE).collect();
-    if text.is_empty() { status.canonical_reason().unwrap_or("no reason").to_owned() } else { text }
+    let text = text.trim();
+    if text.is_empty() { status.canonical_reason().unwrap_or("no reason").to_owned() } else { text.to_owned() }
 }
 
 /// How long to wait: seconds, or until a date.

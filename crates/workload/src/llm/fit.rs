@@ -3,7 +3,7 @@
 use jsonschema::Validator;
 use serde_json::Value;
 
-use super::provider::Reply;
+use super::{clean, provider::Reply};
 
 /// The most faults that are told.
 const TOLD: usize = 5;
@@ -34,8 +34,8 @@ impl Fit {
                 format!("it declined: {}", reply.declined)
             });
         }
-        let Some(schema) = &self.schema else { return Ok(Value::String(reply.text.trim().to_owned())) };
-        let value = parse(&reply.text).map_err(|error| match reply.cut_off {
+        let Some(schema) = &self.schema else { return Ok(Value::String(clean::text(reply.text.trim()))) };
+        let value = parse(&reply.text).map(clean::value).map_err(|error| match reply.cut_off {
             true => format!("it was cut off at the most tokens allowed ({error})"),
             false => format!("it is no JSON: {error}"),
         })?;

@@ -12,6 +12,8 @@ use super::{LlmConfig, LlmError};
 
 /// What a variable of the environment must begin with, so that nobody reads others by naming them.
 const ALLOWED: &str = "TASKSCOPE_LLM_KEY";
+/// Where a key of the environment goes unless something else is said.
+const OPENAI: &str = "https://api.openai.com";
 const NONCE: usize = 24;
 const LONGEST: usize = 4096;
 
@@ -67,16 +69,17 @@ impl Key {
         }
     }
 
-    /// The key itself.
-    pub(crate) fn open(&self, config: &LlmConfig, provider: Uuid, name: &str) -> Result<Option<SecretString>, LlmError> {
+    /// The key itself, to be sent to this address.
+    pub(crate) fn open(
+        &self,
+        config: &LlmConfig,
+        provider: Uuid,
+        name: &str,
+        base_url: Option<&str>,
+    ) -> Result<Option<SecretString>, LlmError> {
         match self {
             Self::None => Ok(None),
-            Self::Env(variable) => match std::env::var(variable) {
-                Ok(key) if is_allowed(variable) && !key.trim().is_empty() => Ok(Some(key.trim().into())),
-                _ => Err(LlmError::Setup(format!(
-                    "the key of {name} is not there: set {variable} in the environment of the server and its workers"
-                ))),
-            },
+            Self::Env(variable) => of_environment(variable, name, base_url).map(Some).map_err(LlmError::Setup),
             Self::Sealed(sealed) => {
                 let key = config.secret_key.as_ref().and_then(|secret| unseal(secret, provider, sealed));
                 key.map(Some).ok_or_else(|| {
@@ -90,8 +93,26 @@ impl Key {
     }
 }
 
+/// A key of the environment goes only where whoever set it says: to OpenAI, or to the server in the variable of the same name with `_URL`.
+/// Otherwise anybody who may make a provider could have it sent to a server of their own.
+fn of_environment(variable: &str, name: &str, base_url: Option<&str>) -> Result<SecretString, String> {
+    let read = |variable: &str| std::env::var(variable).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    let key = read(variable).filter(|_| is_allowed(variable));
+    let key = key.ok_or_else(|| {
+        format!("the key of {name} is not there: set {variable} in the environment of the server and its workers")
+    })?;
+    let meant_for = read(&format!("{variable}_URL")).unwrap_or_else(|| OPENAI.to_owned());
+    let origin = |url: &str| url::Url::parse(url).ok().map(|url| url.origin());
+    if origin(&meant_for).is_some_and(|meant| origin(base_url.unwrap_or(OPENAI)) == Some(meant)) {
+        return Ok(key.into());
+    }
+    Err(format!("{variable} is not for the base_url of {name}: set {variable}_URL to the server that may have it"))
+}
+
 fn is_allowed(name: &str) -> bool {
-    name.starts_with(ALLOWED) && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+    name.starts_with(ALLOWED)
+        && !name.ends_with("_URL")
+        && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
 /// A nonce of its own, and the key encrypted for one provider: moved to another one it can't be opened.
@@ -127,16 +148,16 @@ mod tests {
         let keep = || Key::keep(&config, provider, &"sk-s3cret".into()).unwrap();
         let key = keep();
         assert_ne!(key, keep(), "each sealing differs");
-        assert_eq!(key.open(&config, provider, "x").unwrap().unwrap().expose_secret(), "sk-s3cret");
+        assert_eq!(key.open(&config, provider, "x", None).unwrap().unwrap().expose_secret(), "sk-s3cret");
         let (sealed, env) = key.columns();
         assert!(env.is_none() && !sealed.unwrap().windows(6).any(|bytes| bytes == b"s3cret"));
         for (config, provider) in
             [(&config, Uuid::new_v4()), (&self::config("another secret 16"), provider), (&LlmConfig::default(), provider)]
         {
-            let error = key.open(config, provider, "OpenAI").unwrap_err();
+            let error = key.open(config, provider, "OpenAI", None).unwrap_err();
             assert!(matches!(&error, LlmError::Setup(sentence) if sentence.contains("store the key again")), "{error}");
         }
-        assert!(Key::Sealed(vec![1, 2, 3]).open(&config, provider, "x").is_err());
+        assert!(Key::Sealed(vec![1, 2, 3]).open(&config, provider, "x", None).is_err());
     }
 
     #[test]
@@ -144,7 +165,8 @@ mod tests {
         let keep = |text: &str| Key::keep(&LlmConfig::default(), Uuid::nil(), &text.into());
         assert_eq!(keep("env:TASKSCOPE_LLM_KEY_OPENAI"), Ok(Key::Env("TASKSCOPE_LLM_KEY_OPENAI".to_owned())));
         assert_eq!(keep(" "), Ok(Key::None));
-        for name in ["env:DATABASE_URL", "env:", "env:taskscope_llm_key", "env:TASKSCOPE_LLM_KEY=1"] {
+        for name in ["env:DATABASE_URL", "env:", "env:taskscope_llm_key", "env:TASKSCOPE_LLM_KEY=1", "env:TASKSCOPE_LLM_KEY_URL"]
+        {
             assert!(keep(name).unwrap_err().starts_with("api_key may name only variables"), "{name}");
         }
         assert!(keep("sk-1").unwrap_err().starts_with("api_key can't be stored, since there is no TASKSCOPE_SECRET_KEY"));
@@ -152,7 +174,11 @@ mod tests {
         // Nobody sets this one.
         let missing = Key::Env("TASKSCOPE_LLM_KEY_OF_A_TEST_THAT_IS_NOT_SET".to_owned());
         assert!(
-            missing.open(&LlmConfig::default(), Uuid::nil(), "x").unwrap_err().to_string().contains("set TASKSCOPE_LLM_KEY_OF")
+            missing
+                .open(&LlmConfig::default(), Uuid::nil(), "x", None)
+                .unwrap_err()
+                .to_string()
+                .contains("set TASKSCOPE_LLM_KEY_OF")
         );
     }
 }

@@ -6,6 +6,7 @@
 //!
 //! Two wire formats are spoken, each with and without streaming: OpenAI's chat completions, which many servers understand, and Ollama's own.
 
+mod clean;
 mod config;
 mod endpoint;
 mod fit;
@@ -29,6 +30,9 @@ pub use self::{
 };
 pub(crate) use self::{endpoint::settle_base_url, provider::Provider, settings::Settings};
 use crate::failure::Failure;
+
+/// The most tokens that one answer counts for.
+const MOST_TOKENS: i64 = 1_000_000_000;
 
 /// Something that is asked of a model.
 #[derive(Debug, Clone, Copy)]
@@ -81,6 +85,14 @@ pub(crate) struct Usage {
     pub(crate) completion_tokens: i64,
     /// US dollars; none where the price table doesn't have the model.
     pub(crate) cost: Option<f64>,
+}
+
+impl Usage {
+    /// What a provider says that it took. Nobody can take more than a billion.
+    fn counted(prompt_tokens: i64, completion_tokens: i64) -> Self {
+        let [prompt_tokens, completion_tokens] = [prompt_tokens, completion_tokens].map(|count| count.clamp(0, MOST_TOKENS));
+        Self { prompt_tokens, completion_tokens, cost: None }
+    }
 }
 
 impl AddAssign for Usage {
@@ -138,6 +150,11 @@ impl LlmError {
         }
     }
 
+    /// Whether it is what was asked, rather than the provider, that gets no answer of use: others may.
+    pub(crate) fn is_about_question(&self) -> bool {
+        matches!(self, Self::Unfit { .. } | Self::Refused { status: 400 | 413 | 422, .. })
+    }
+
     /// The failure of a task: for good where trying again can't help, else not before the provider wants to be asked again.
     #[track_caller]
     pub(crate) fn into_failure(self) -> Failure {
@@ -169,6 +186,11 @@ mod tests {
         sum += Usage { prompt_tokens: 2, completion_tokens: 1, cost: Some(0.5) };
         sum += Usage { prompt_tokens: 3, completion_tokens: 1, cost: Some(0.25) };
         assert_eq!(sum, Usage { prompt_tokens: 5, completion_tokens: 2, cost: Some(0.75) });
+    }
+
+    #[test]
+    fn tokens_that_nobody_can_take_are_not_counted() {
+        assert_eq!(Usage::counted(-7, i64::MAX), Usage { prompt_tokens: 0, completion_tokens: MOST_TOKENS, cost: None });
     }
 
     #[test]

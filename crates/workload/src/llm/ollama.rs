@@ -33,7 +33,7 @@ pub(super) async fn chat(endpoint: &Endpoint, ask: &Ask<'_>, talk: &[Turn], stre
         if piece.done {
             done = true;
             reply.cut_off = piece.done_reason.as_deref() == Some("length");
-            reply.usage = usage(piece.prompt_eval_count, piece.eval_count);
+            reply.usage = Usage::counted(piece.prompt_eval_count, piece.eval_count);
         }
         Ok(())
     };
@@ -49,7 +49,7 @@ pub(super) async fn chat(endpoint: &Endpoint, ask: &Ask<'_>, talk: &[Turn], stre
 pub(super) async fn embed(endpoint: &Endpoint, model: &str, texts: &[String]) -> Result<Vectors, LlmError> {
     let answer = endpoint.post("api/embed", &json!({"model": model, "input": texts})).await?;
     let answer = read::<Embeddings>(endpoint, answer)?;
-    Ok(Vectors { vectors: answer.embeddings, usage: usage(answer.prompt_eval_count, 0) })
+    Ok(Vectors { vectors: answer.embeddings, usage: Usage::counted(answer.prompt_eval_count, 0) })
 }
 
 fn request(ask: &Ask<'_>, talk: &[Turn], streaming: bool) -> Value {
@@ -61,10 +61,6 @@ fn request(ask: &Ask<'_>, talk: &[Turn], streaming: bool) -> Value {
         body["format"] = schema.clone();
     }
     body
-}
-
-fn usage(prompt_tokens: i64, completion_tokens: i64) -> Usage {
-    Usage { prompt_tokens, completion_tokens, cost: None }
 }
 
 fn read<T: for<'a> Deserialize<'a>>(endpoint: &Endpoint, value: Value) -> Result<T, LlmError> {

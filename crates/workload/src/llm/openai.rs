@@ -63,9 +63,6 @@ async fn streamed(endpoint: &Endpoint, body: &Value) -> Result<Reply, LlmError> 
     let response = endpoint.open("chat/completions", body).await?;
     let (mut reply, mut ended) = (Reply::default(), false);
     let done = stream::events(endpoint, response, |value| {
-        if let Some(message) = error_in(&value) {
-            return Err(endpoint.broken_off(&message));
-        }
         let chunk = read::<Completion>(endpoint, value)?;
         if let Some(usage) = chunk.usage {
             reply.usage = usage.into();
@@ -93,7 +90,11 @@ fn error_in(value: &Value) -> Option<String> {
     Some(said.as_str().map_or_else(|| said.to_string(), str::to_owned))
 }
 
+/// An answer, or a piece of one, that may be a refusal after all, whatever its status.
 fn read<T: for<'a> Deserialize<'a>>(endpoint: &Endpoint, value: Value) -> Result<T, LlmError> {
+    if let Some(message) = error_in(&value) {
+        return Err(endpoint.broken_off(&message));
+    }
     serde_json::from_value(value).map_err(|error| endpoint.unfit(format!("its answer is not as OpenAI's: {error}")))
 }
 
@@ -127,7 +128,7 @@ struct Tokens {
 
 impl From<Tokens> for Usage {
     fn from(tokens: Tokens) -> Self {
-        Self { prompt_tokens: tokens.prompt_tokens, completion_tokens: tokens.completion_tokens, cost: None }
+        Self::counted(tokens.prompt_tokens, tokens.completion_tokens)
     }
 }
 

@@ -8,7 +8,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{
-    Answer, Ask, Embedded, LlmConfig, LlmError, Usage,
+    Answer, Ask, Embedded, LlmConfig, LlmError, Usage, clean,
     endpoint::Endpoint,
     fit::Fit,
     keyword, ollama, openai,
@@ -19,6 +19,10 @@ use crate::WorkloadConfig;
 
 /// How long a check may take.
 const CHECK_LIMIT: Duration = Duration::from_secs(5);
+/// The most models of a provider that are kept.
+const MOST_MODELS: usize = 500;
+/// The longest name of a model that is kept, in characters.
+const LONGEST_MODEL: usize = 200;
 /// Texts that are embedded with one request.
 const EMBEDDED_AT_ONCE: usize = 64;
 
@@ -55,7 +59,7 @@ impl Provider {
 
     /// A provider with these settings.
     pub(crate) fn new(settings: Settings, config: &LlmConfig, http: &Client) -> Result<Self, LlmError> {
-        let key = settings.key.open(config, settings.id, &settings.name)?;
+        let key = settings.key.open(config, settings.id, &settings.name, settings.base_url.as_deref())?;
         Ok(Self { settings, config: config.clone(), http: http.clone(), key })
     }
 
@@ -92,11 +96,12 @@ impl Provider {
     /// Whether it can be reached, and which models it has. It is asked once, for five seconds at most.
     pub(crate) async fn check(&self) -> Result<Vec<String>, LlmError> {
         let endpoint = Endpoint { limit: CHECK_LIMIT, ..self.endpoint() };
-        match self.settings.kind {
-            ProviderType::Keyword => Ok(vec![keyword::MODEL.to_owned()]),
-            ProviderType::Openai => openai::models(&endpoint).await,
-            ProviderType::Ollama => ollama::models(&endpoint).await,
-        }
+        let models = match self.settings.kind {
+            ProviderType::Keyword => vec![keyword::MODEL.to_owned()],
+            ProviderType::Openai => openai::models(&endpoint).await?,
+            ProviderType::Ollama => ollama::models(&endpoint).await?,
+        };
+        Ok(of_use(&models))
     }
 
     /// Asks until there is an answer that fits, or trying again makes no sense. `told` hears what is tried again, and how long later.
@@ -161,7 +166,9 @@ impl Provider {
             }
         };
         let reply = match self.persist(chat, told).await {
-            Ok(reply) => reply,
+            Ok(reply) => {
+                Reply { text: endpoint.without_key(&reply.text), declined: endpoint.without_key(&reply.declined), ..reply }
+            }
             Err(LlmError::Unfit { reason, .. }) => return Ok(Err(reason)),
             Err(error) => return Err(error),
         };
@@ -235,6 +242,12 @@ impl Provider {
     }
 }
 
+/// The names of models that can be kept: what is left out can't be asked by its name.
+fn of_use(models: &[String]) -> Vec<String> {
+    let names = models.iter().map(|name| clean::text(name));
+    names.filter(|name| (1..=LONGEST_MODEL).contains(&name.chars().count())).take(MOST_MODELS).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -245,6 +258,13 @@ mod tests {
         let models = models.iter().map(|model| (*model).to_owned()).collect();
         let settings = Settings { id: Uuid::nil(), name: "x".to_owned(), kind, base_url: None, key: Key::None, models };
         Provider::new(settings, &LlmConfig::default(), &Client::new()).unwrap()
+    }
+
+    #[test]
+    fn names_of_models_have_bounds() {
+        let names = |names: &[&str]| of_use(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+        assert_eq!(names(&["a\0b", "\0", &"x".repeat(200), &"x".repeat(201)]), ["ab".to_owned(), "x".repeat(200)]);
+        assert_eq!(names(&["a"; 501]).len(), 500);
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub struct NewProvider {
     #[serde(default)]
     pub base_url: Option<String>,
     /// Its key, which is stored encrypted, or `env:NAME` for that variable of the server's environment, which must begin with
-    /// `TASKSCOPE_LLM_KEY`.
+    /// `TASKSCOPE_LLM_KEY`. Such a key is sent to OpenAI, or to the server that the variable `NAME_URL` names, and nowhere else.
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, write_only))]
     pub api_key: Option<SecretString>,

@@ -22,3 +22,8 @@ impl params::Params for Params {}
 pub(crate) async fn run(context: &Context, params: Params) -> TaskResult<Outcome> {
     analysis::execute(context, params.run_id).await
 }
+
+/// The task has failed for good, and so has its run, if it has not told so itself.
+pub(crate) async fn give_up(context: &Context, params: Params, reason: String) -> TaskResult<()> {
+    analysis::give_up(&context.pool, params.run_id, &context.task_id, reason).await
+}

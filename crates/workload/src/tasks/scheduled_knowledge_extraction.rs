@@ -67,11 +67,13 @@ async fn extract(context: &Context, params: &Params) -> TaskResult<Outcome> {
     }
     let provider = extraction::provider(context, params.provider_id).await?;
     for round in ids.chunks(ROUND) {
-        let (extracted, unfit) = extraction::topics_that_fit(context, &provider, round).await?;
-        // They would be asked about for ever, and hold up what comes after them.
-        sqlx::query!("update messages set extracted_at = now() where id = any($1)", &unfit).execute(&context.pool).await?;
-        outcome.tasks_queued += tell_on(context, params, round, &extracted).await?;
-        outcome.add(&extracted, unfit.len());
+        let passed = extraction::topics_that_fit(context, &provider, round).await?;
+        outcome.tasks_queued += tell_on(context, params, round, &passed.outcome).await?;
+        if let Some(failure) = passed.failure {
+            // It may be the model rather than the messages, so somebody must hear of it.
+            return Err(failure.passing(format!("{} messages are passed over", passed.unfit)));
+        }
+        outcome.add(&passed.outcome, passed.unfit);
     }
     Ok(outcome)
 }

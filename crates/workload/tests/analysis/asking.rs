@@ -189,10 +189,64 @@ async fn embeddings_find_duplicates_that_texts_do_not() {
 
 #[tokio::test]
 async fn a_run_does_not_fail_for_want_of_embeddings() {
-    let case = Case::new("openai", 2).await.with_embeddings("text-embedding-3-small");
+    let case = Case::new("openai", 4).await.with_embeddings("text-embedding-3-small");
     case.llm.refuse_to_embed("Mend");
     let run = case.run([]).await;
-    assert_eq!((run.status, run.proposals_total), (RunStatus::Completed, 2), "{:?}", run.error_log);
+    assert_eq!((run.status, run.proposals_total), (RunStatus::Completed, 4), "{:?}", run.error_log);
+    let asked = case.llm.taken().into_iter().filter(|request| request.path == "/v1/embeddings").count();
+    assert_eq!((run.batches_done, asked), (2, 1), "they are asked for once");
     let lines = log(&case.setting, run.id).await;
     assert!(lines.iter().any(|line| line.contains("Comparing proposals by their texts alone: ")), "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_run_is_cancelled_while_its_proposals_are_embedded() {
+    let case = Case::new("openai", 1).await.with_embeddings("text-embedding-3-small");
+    case.llm.be_silent(true);
+    let worker = case.worker();
+    let run = case.start(TASK_CONFIG).await;
+    until("embeddings are asked for", async || case.llm.requests() == 2).await;
+    analysis::cancel_run(&case.setting.pool, run.id).await.unwrap();
+    until("the question is dropped", async || case.llm.abandoned() == 1).await;
+    let end = case.setting.end_of(run.task_id.as_deref().unwrap()).await;
+    assert_eq!(result(&end)["status"], "cancelled");
+    worker.stop().await;
+}
+
+/// Postgres takes no NUL, and a cut in the middle of a key would leave a part of it.
+#[tokio::test]
+async fn what_a_provider_says_is_cleaned_before_it_is_kept() {
+    let case = Case::new("openai", 1).await;
+    let words = format!("n\0o\u{7}{} {KEY}", "x".repeat(490));
+    let failure = case.run([Reply::Refuse(400, words, None)]).await.error_log.unwrap();
+    assert_eq!(failure.error, format!("Test model answered 400: no{} ***", "x".repeat(490)));
+
+    let mut odd = proposal("Mend\0 it", 1);
+    odd["reasoning"] = format!("a\0\u{1b}b\r\nc {KEY}").into();
+    case.llm.script([Reply::Say(json!({"proposals": [odd]}).to_string())]);
+    let assignment: Uuid =
+        sqlx::query_scalar("select agent_assignment_id from analysis_runs").fetch_one(&case.setting.pool).await.unwrap();
+    let new = NewRun { agent_assignment_id: assignment, ..new_run() };
+    let run = analysis::create_run(&case.setting.pool, &new).await.unwrap();
+    analysis::start_run(&case.setting.queue, run.id).await.unwrap();
+    let worker = case.worker();
+    let run = end_of(&case.setting, &load(&case.setting, run.id).await).await;
+    assert_eq!(run.status, RunStatus::Completed, "{:?}", run.error_log);
+    let found = proposals(&case.setting, run.id).await.remove(0);
+    assert_eq!((found.proposed_title.as_str(), found.reasoning.as_str()), ("Mend it", "ab\nc ***"));
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_run_whose_last_attempt_fails_has_failed() {
+    let mut case = Case::new("openai", 1).await;
+    case.config["time_limits"] = json!({"execute_analysis_run": 1});
+    case.llm.script([Reply::Hang]);
+    let run = case.start(TASK_CONFIG).await;
+    sqlx::query("update apalis.jobs set attempts = max_attempts - 1").execute(&case.setting.pool).await.unwrap();
+    let worker = case.worker();
+    let run = end_of(&case.setting, &run).await;
+    assert_eq!((run.status, run.error_log.unwrap().error.as_str()), (RunStatus::Failed, "timed out after 1 s"));
+    assert_eq!(kinds(&case.setting, run.id).await.last(), Some(&AnalysisEventKind::RunFailed));
+    worker.stop().await;
 }

@@ -59,3 +59,18 @@ async fn runs_at_once_do_not_hurt_each_other() {
     assert_eq!(setting.number(chains).await, 0);
     worker.stop().await;
 }
+
+/// The longest description there is, of words that share as little as they can.
+#[tokio::test]
+async fn a_long_text_of_many_words_is_kept_and_found_again() {
+    let setting = Setting::new().await;
+    let letter = |number: u32| char::from_digit(10 + number % 26, 36).unwrap();
+    let word =
+        |number: u32| [1, 26, 676, 17_576].map(|place| letter(number * 157_211 % 456_976 / place)).iter().collect::<String>();
+    let text = format!("bug: crashes {}", (0..4400).map(word).collect::<Vec<_>>().join(" "));
+    add_messages(&setting, &[text.chars().take(21_000).collect()]).await;
+    let [first, again] = [execute(&setting, json!({})).await, execute(&setting, json!({})).await];
+    let original = proposals(&setting, first.id).await.remove(0);
+    assert_eq!(original.proposed_description.chars().count(), 20_000);
+    assert_eq!(proposals(&setting, again.id).await[0].duplicate_of, Some(original.id));
+}

@@ -2,7 +2,7 @@ use serde_json::json;
 use taskscope_wire::{AnalysisEventKind, RunStatus};
 
 use super::{add_messages, assert_whole, bugs, end_of, kinds, load, log, small_batches, start};
-use crate::support::{Cluster, Setting, until};
+use crate::support::{Cluster, Setting, error, until};
 
 #[tokio::test]
 async fn a_run_goes_on_where_its_worker_died() {
@@ -85,5 +85,40 @@ async fn a_database_that_goes_away_fails_no_run() {
     cluster.revive().await;
     let run = end_of(&setting, &run).await;
     assert_whole(&setting, &run, 1000).await;
+    worker.stop().await;
+}
+
+/// As the queue leaves a task whose workers all died.
+#[tokio::test]
+async fn a_run_whose_task_is_given_up_has_failed() {
+    let setting = Setting::new().await;
+    add_messages(&setting, &bugs(3)).await;
+    let (run, over, taken) = (start(&setting).await, start(&setting).await, start(&setting).await);
+    for (status, id) in [("running", run.id), ("cancelled", over.id)] {
+        let set = sqlx::query("update analysis_runs set status = $1 where id = $2").bind(status).bind(id);
+        set.execute(&setting.pool).await.unwrap();
+    }
+    let set = sqlx::query("update analysis_runs set task_id = 'another' where id = $1").bind(taken.id);
+    set.execute(&setting.pool).await.unwrap();
+    sqlx::query("update apalis.jobs set attempts = max_attempts").execute(&setting.pool).await.unwrap();
+    let worker = setting.worker(json!({}));
+    for run in [&run, &over, &taken] {
+        let end = setting.end_of(run.task_id.as_deref().unwrap()).await;
+        assert_eq!(error(&end), "given up: its worker died in each of 100 attempts");
+    }
+    let run = load(&setting, run.id).await;
+    let failure = run.error_log.clone().unwrap();
+    assert_eq!((run.status, failure.step.as_str()), (RunStatus::Failed, "execute_run"));
+    assert_eq!(failure.error, "given up: its worker died in each of 100 attempts");
+    assert!(run.completed_at.is_some());
+    assert_eq!(kinds(&setting, run.id).await, [AnalysisEventKind::RunFailed]);
+    let lines = log(&setting, run.id).await;
+    assert!(
+        lines.last().unwrap().ends_with("Failed in execute_run: given up: its worker died in each of 100 attempts"),
+        "{lines:?}"
+    );
+    // What is over, or another task's, is left alone.
+    let left = [load(&setting, over.id).await.status, load(&setting, taken.id).await.status];
+    assert_eq!(left, [RunStatus::Cancelled, RunStatus::Pending]);
     worker.stop().await;
 }

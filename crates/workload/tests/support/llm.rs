@@ -72,7 +72,7 @@ struct Inner {
     key: Mutex<Option<String>>,
     /// Texts that can't be embedded have this in them.
     unembeddable: Mutex<Option<String>>,
-    /// Whether OpenAI's list of models doesn't come.
+    /// Whether OpenAI's list of models and its embeddings don't come.
     silent: Mutex<bool>,
     /// Requests that hung and whose client has gone.
     abandoned: Mutex<usize>,
@@ -115,7 +115,7 @@ impl Llm {
         *self.state.unembeddable.lock().unwrap() = Some(text.to_owned());
     }
 
-    /// Whether OpenAI's list of models comes from now on.
+    /// Whether OpenAI's list of models and its embeddings stay away from now on.
     pub fn be_silent(&self, silent: bool) {
         *self.state.silent.lock().unwrap() = silent;
     }
@@ -252,6 +252,9 @@ fn openai_error(status: u16, message: &str, retry_after: Option<String>) -> Resp
 
 async fn openai_embed(State(state): State<Arc<Inner>>, headers: HeaderMap, Json(body): Json<Value>) -> Response {
     state.note("/v1/embeddings", &headers, &body);
+    if *state.silent.lock().unwrap() {
+        return hang(state).await;
+    }
     if let Some(refused) = state.refused(&headers) {
         return refused;
     }

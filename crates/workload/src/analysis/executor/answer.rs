@@ -76,6 +76,12 @@ impl Executor<'_> {
         Ok(answer??)
     }
 
+    /// Waits for something as long as the run is to go on.
+    pub(super) async fn wanted<T>(&self, answer: impl Future<Output = T>) -> Result<T, Stop> {
+        let (_, mut nothing) = mpsc::unbounded_channel();
+        watched(answer, || self.look(), &mut nothing, |line| self.log_lossy(line)).await
+    }
+
     /// A line that is lost with the database is no reason to drop an answer.
     async fn log_lossy(&self, line: String) {
         if let Err(error) = journal::log(self.pool, self.run_id, &line).await {

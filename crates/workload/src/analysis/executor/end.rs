@@ -1,11 +1,29 @@
 use chrono::Utc;
+use sqlx::PgPool;
 use taskscope_wire::{AnalysisEventKind, Progress, RunError, RunStatus};
+use uuid::Uuid;
 
 use super::{Executor, Outcome, Place, Stop, progress};
 use crate::{
     analysis::{journal, run_row::word},
     failure::{Failure, TaskResult},
 };
+
+/// Ends a run whose task has failed for good without a word about it: its workers died, its time was up, or the database was away.
+pub(crate) async fn give_up(pool: &PgPool, run_id: Uuid, task_id: &str, reason: String) -> TaskResult<()> {
+    let mut tx = pool.begin().await?;
+    let waiting = sqlx::query_scalar!(
+        "select id from analysis_runs where id = $1 and task_id = $2 and status in ('pending', 'running') for no key update",
+        run_id,
+        task_id,
+    );
+    if waiting.fetch_optional(&mut *tx).await?.is_some() {
+        let error = RunError { error: reason, step: "execute_run".to_owned(), batch: None, at: Utc::now() };
+        journal::fail(&mut tx, run_id, &error).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}
 
 impl Executor<'_> {
     /// Ends the run well.
@@ -36,6 +54,10 @@ impl Executor<'_> {
             let error = RunError { error: failure.message(), step, batch, at: Utc::now() };
             journal::fail(&mut tx, self.run_id, &error).await?;
             tx.commit().await?;
+        } else if is_on && place.step != "start_run" {
+            // This one had it, and another one has it now.
+            tx.rollback().await?;
+            return Err(self.stand_by().await?);
         }
         Err(failure.never_again())
     }

@@ -15,6 +15,7 @@ use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use taskscope_wire::{Progress, RunStatus};
 use uuid::Uuid;
 
+pub(crate) use self::end::give_up;
 use self::stop::{Place, Stop};
 use super::{duplicates::Vectors, journal, run_row::word, setup::Snapshot};
 use crate::{

@@ -50,7 +50,7 @@ impl Executor<'_> {
     ) -> Result<(), Stop> {
         let Found { drafts, mut usage } = found;
         let drafts = drafts.kept;
-        let meaning = self.meaning(provider, &drafts, &mut usage).await?;
+        let meaning = self.meaning(provider, &drafts, &mut usage, known).await?;
         if !meaning.vectors.is_empty() {
             known.know(self.pool, &meaning.model).await?;
         }
@@ -75,19 +75,26 @@ impl Executor<'_> {
     }
 
     /// Vectors of the proposals, for comparison. A run doesn't fail for want of them.
-    async fn meaning(&self, provider: &Provider, drafts: &[Draft], usage: &mut Usage) -> Result<Meaning, Stop> {
-        if drafts.is_empty() {
+    async fn meaning(
+        &self,
+        provider: &Provider,
+        drafts: &[Draft],
+        usage: &mut Usage,
+        known: &mut Vectors,
+    ) -> Result<Meaning, Stop> {
+        if drafts.is_empty() || known.are_missing() {
             return Ok(Meaning::default());
         }
         let texts: Vec<_> = drafts.iter().map(Draft::text).collect();
-        match provider.embed(None, &texts).await {
+        match self.wanted(provider.embed(None, &texts)).await? {
             Ok(Some(embedded)) if embedded.vectors.len() == drafts.len() => {
-                *usage = sum(*usage, embedded.usage);
+                *usage += embedded.usage;
                 Ok(Meaning { model: embedded.model, vectors: embedded.vectors })
             }
             Ok(_) => Ok(Meaning::default()),
             Err(LlmError::Database(cause)) => Err(cause.into()),
             Err(error) => {
+                known.miss();
                 self.log(&format!("Comparing proposals by their texts alone: {error}")).await?;
                 Ok(Meaning::default())
             }
@@ -201,16 +208,4 @@ async fn keep_vector(db: &mut PgConnection, id: Uuid, model: &str, draft: &Draft
     .execute(db)
     .await?;
     Ok(())
-}
-
-fn sum(one: Usage, other: Usage) -> Usage {
-    let cost = match (one.cost, other.cost) {
-        (None, None) => None,
-        (one, other) => Some(one.unwrap_or_default() + other.unwrap_or_default()),
-    };
-    Usage {
-        prompt_tokens: one.prompt_tokens + other.prompt_tokens,
-        completion_tokens: one.completion_tokens + other.completion_tokens,
-        cost,
-    }
 }

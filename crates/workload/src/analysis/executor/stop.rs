@@ -51,8 +51,8 @@ impl From<LlmError> for Stop {
     }
 }
 
-/// Whether Postgres answers and refuses the data, as it would again.
+/// Whether Postgres answers and refuses the data, as it would again: it is wrong (22), against a constraint (23), or more than fits (54).
 fn is_refusal(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
-    code.is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
+    code.is_some_and(|code| ["22", "23", "54"].iter().any(|class| code.starts_with(class)))
 }
