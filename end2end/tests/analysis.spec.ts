@@ -8,6 +8,10 @@ const rows = (page: Page): Locator => page.getByTestId('proposal-row');
 const row = (page: Page, n: number): Locator => rows(page).nth(n - 1);
 const figure = (page: Page, name: string): Locator => page.getByTestId('run-progress').locator(`[data-figure="${name}"]`);
 
+/** What a decision asks the server. */
+const DECIDE = '/api/fn/review_proposal';
+const RUN = /\/monitoring\/analysis\/([0-9a-f-]{36})$/;
+
 /** The proposal whose details are shown, and which the list says is current. */
 async function expectCurrent(page: Page, n: number): Promise<void> {
   await expect(row(page, n).getByRole('link')).toHaveAttribute('aria-current', 'true');
@@ -26,7 +30,6 @@ test.describe('a run made in the dashboard', () => {
 
   test('is started with the built-in rules, followed to its end, and listed', async ({ page }) => {
     await open(page, `${working.url}/monitoring/analysis`);
-    await expect(page.getByTestId('no-runs')).toContainText('proposes the tasks that follow');
     await page.getByRole('link', { name: 'New run…' }).first().click();
     const dialog = page.getByTestId('new-run');
     await expect(dialog.getByTestId('run-provider')).toContainText('Rules without a language model');
@@ -39,6 +42,9 @@ test.describe('a run made in the dashboard', () => {
     await dialog.getByLabel('To (UTC)').fill('2100-01-01T00:00');
     await dialog.getByRole('button', { name: 'Start the run' }).click();
 
+    // The worker starts runs by the clock too: what follows is about this one.
+    await expect(page).toHaveURL(RUN);
+    const id = RUN.exec(page.url())?.[1] ?? '';
     await expect(page.getByTestId('run-status')).toHaveAttribute('data-status', 'completed', { timeout: 30_000 });
     await expect(page.getByTestId('run-log')).toContainText('Successfully completed');
     await expect(page.getByTestId('run-progress')).toContainText('passed the filter');
@@ -47,7 +53,7 @@ test.describe('a run made in the dashboard', () => {
     await page.getByRole('link', { name: 'In the Task History' }).click();
     await expect(page.getByTestId('history-row').first()).toHaveAttribute('data-task-name', 'execute_analysis_run');
     await page.getByRole('link', { name: 'Analysis', exact: true }).click();
-    await expect(page.getByTestId('run-row')).toHaveAttribute('data-status', 'completed');
+    await expect(page.locator(`[data-testid="run-row"][data-id="${id}"]`)).toHaveAttribute('data-status', 'completed');
   });
 
   test('whose agent was switched off meanwhile is told in the form', async ({ page }) => {
@@ -64,6 +70,13 @@ test.describe('a run made in the dashboard', () => {
   });
 });
 
+test('where there is no run yet, it is said what one does', async ({ page, fresh }) => {
+  await open(page, `${fresh.url}/monitoring/analysis`);
+  await expect(page.getByTestId('no-runs')).toContainText('proposes the tasks that follow');
+  await page.getByTestId('no-runs').getByRole('link', { name: 'New run…' }).click();
+  await expect(page.getByTestId('new-run')).toBeVisible();
+});
+
 test('a run is followed live, in the list and on its own page, without loading either again', async ({ page, context, fresh }) => {
   const id = await seedRun(fresh, { status: 'running', batches: [0, 10], proposals: [] });
   await open(page, `${fresh.url}/monitoring/analysis/${id}`);
@@ -75,7 +88,7 @@ test('a run is followed live, in the list and on its own page, without loading e
     await progress(fresh, id, done, 10);
     await expect(page.getByTestId('run-progress-text')).toHaveText(`Batch ${done + 1} of 10`);
     await expect(figure(page, 'messages')).toHaveText(`${15 * done} of 150`);
-    await expect(figure(page, 'time')).toHaveText(/^(\d+h )?(\d+m)?( ?\d+s)?$/);
+    await expect(figure(page, 'time')).toHaveText(/^(\d+s|\d+m \d\ds|\d+h \d\dm)$/);
     await expect(page.getByTestId('run-log')).toContainText(`Processing batch ${done + 1}/10`);
     await expect(list.locator('[data-count="batches"]')).toHaveText(`${done} of 10`);
   }
@@ -95,7 +108,19 @@ test('the log follows its end, unless the reader has scrolled up', async ({ page
   await scroller.evaluate(element => element.scrollTo(0, 0));
   await progress(fresh, id, 2, 200);
   await expect(scroller).toContainText('Processing batch 3/200');
-  await expect.poll(() => scroller.evaluate(element => element.scrollTop)).toBe(0);
+  // Following would scroll in the frame after the line was drawn.
+  const top = await scroller.evaluate(
+    element => new Promise<number>(resolve => requestAnimationFrame(() => requestAnimationFrame(() => resolve(element.scrollTop)))),
+  );
+  expect(top).toBe(0);
+});
+
+test('lines of the log that come without an event show too', async ({ page, fresh }) => {
+  const id = await seedRun(fresh, { status: 'running', batches: [0, 10], proposals: [] });
+  await open(page, `${fresh.url}/monitoring/analysis/${id}`);
+  await expect(page.getByTestId('run-log')).toContainText('Created 10 batches');
+  await log(fresh, id, ['Trying batch 3 again in 8 s']);
+  await expect(page.getByTestId('run-log')).toContainText('Trying batch 3 again in 8 s');
 });
 
 test('a log of more lines than an answer has is there to its end', async ({ page, fresh }) => {
@@ -198,8 +223,14 @@ test('proposals are reviewed by keyboard alone, undone, and closed', async ({ pa
   await expect(page.getByTestId('run-outcome').locator('[data-figure="rejected_confidence"]')).toHaveText('86%');
   await expect(page.getByTestId('run-status')).toHaveAttribute('data-status', 'closed');
   await expect(page.getByTestId('review-final')).toContainText('final');
-  await page.keyboard.press('u');
   await expect(page.getByRole('button', { name: 'Undo' })).toBeHidden();
+  const sent: string[] = [];
+  page.on('request', request => sent.push(request.url()));
+  await page.keyboard.press('u');
+  // Keys are heard in their order: when this one has worked, the one before it has done what it does.
+  await page.keyboard.press('?');
+  await expect(page.getByTestId('keys')).toBeVisible();
+  expect(sent.filter(url => url.includes(DECIDE))).toEqual([]);
   expect(await statuses()).toBe('approved rejected merged merged approved');
   await expectNotReloaded(page);
 });
@@ -212,6 +243,95 @@ test('keys that come faster than the answers are all heard, each for its own pro
   await expect(page.getByTestId('review-said')).toContainText('Nothing is left to decide');
   const statuses = rows(page).evaluateAll(rows => rows.map(row => row.getAttribute('data-status')));
   expect(await statuses).toEqual(['approved', 'rejected', 'approved', 'rejected', 'rejected']);
+});
+
+test('keys that come while an answer is on its way are for the proposal that was shown', async ({ page, fresh }) => {
+  const id = await seedRun(fresh);
+  await open(page, `${fresh.url}/monitoring/analysis/${id}`);
+  await expectCurrent(page, 1);
+  let release = () => {};
+  const held = new Promise<void>(resolve => (release = resolve));
+  let asked = 0;
+  await page.route(url => url.pathname === DECIDE, async route => {
+    asked += 1;
+    await held;
+    await route.continue();
+  });
+  await page.keyboard.press('a');
+  await expect.poll(() => asked).toBe(1);
+  await page.keyboard.press('j');
+  await expectCurrent(page, 2);
+  await page.keyboard.press('r');
+  // It was pressed for the second one, wherever the reader goes then.
+  await page.keyboard.press('j');
+  await page.keyboard.press('j');
+  await expectCurrent(page, 4);
+  expect(asked).toBe(1);
+  release();
+  await expect(row(page, 2)).toHaveAttribute('data-status', 'rejected');
+  await expectCurrent(page, 4);
+  const shown = rows(page).evaluateAll(rows => rows.map(row => row.getAttribute('data-status')));
+  expect(await shown).toEqual(['approved', 'rejected', 'pending', 'pending', 'pending']);
+
+  // Undo takes back the current one if it is decided, else the last decision.
+  await row(page, 1).click();
+  await expectCurrent(page, 1);
+  await page.keyboard.press('u');
+  await expect(row(page, 1)).toHaveAttribute('data-status', 'pending');
+  await expectCurrent(page, 1);
+  await page.keyboard.press('u');
+  await expect(row(page, 2)).toHaveAttribute('data-status', 'pending');
+  await expectCurrent(page, 2);
+});
+
+test.describe('a merge that is refused', () => {
+  // Chromium notes every answer whose status is no success.
+  test.use({ allowedErrors: /the server responded with a status of 4\d\d/ });
+
+  test('asks for another proposal, but not for one that was rejected', async ({ page, fresh }) => {
+    const proposals = PROPOSALS.map((proposal, n) => (n === 1 ? { ...proposal, status: 'rejected' } : proposal));
+    const id = await seedRun(fresh, { proposals });
+    await open(page, `${fresh.url}/monitoring/analysis/${id}`);
+    // The first one becomes part of another, so that its double can't be merged into it.
+    await page.keyboard.press('m');
+    const merge = page.getByTestId('merge');
+    await expect(merge.getByRole('button', { name: PROPOSALS[1]?.title })).toHaveCount(0);
+    await merge.getByRole('button', { name: PROPOSALS[4]?.title }).click();
+    await expect(row(page, 1)).toHaveAttribute('data-status', 'merged');
+    await row(page, 4).click();
+    await expectCurrent(page, 4);
+    await page.keyboard.press('m');
+    await expect(merge).toContainText('merged into another');
+    await merge.getByRole('button', { name: PROPOSALS[2]?.title }).click();
+    await expect(row(page, 4)).toHaveAttribute('data-status', 'merged');
+  });
+});
+
+test.describe('what can’t be loaded', () => {
+  test.use({ allowedErrors: /Failed to load resource: net::ERR_/ });
+
+  test('is told, and loaded by another attempt', async ({ page, fresh }) => {
+    const id = await seedRun(fresh);
+    await open(page, `${fresh.url}/monitoring/analysis/${id}`);
+    await page.route('**/api/fn/messages', route => route.abort());
+    await page.keyboard.press('j');
+    await expectCurrent(page, 2);
+    await expect(page.getByTestId('messages-error')).toContainText('not reachable');
+    await page.unroute('**/api/fn/messages');
+    await page.getByRole('button', { name: 'Try again' }).click();
+    await expect(page.getByTestId('message')).toHaveCount(3);
+
+    await page.route('**/api/fn/assignments', route => route.abort());
+    await page.getByRole('link', { name: 'Analysis', exact: true }).first().click();
+    await page.getByRole('link', { name: 'New run…' }).click();
+    const dialog = page.getByTestId('new-run');
+    await expect(dialog.getByTestId('no-choices')).toContainText('not reachable');
+    await page.unroute('**/api/fn/assignments');
+    await dialog.getByRole('button', { name: 'Try again' }).click();
+    await expect(dialog.getByTestId('run-provider')).toBeVisible();
+    await dialog.getByRole('button', { name: 'Cancel' }).click();
+    await expect(dialog).toBeHidden();
+  });
 });
 
 test('keys that come before a question are not taken for its answer, nor for what comes after it', async ({ page, fresh }) => {

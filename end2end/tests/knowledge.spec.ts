@@ -1,5 +1,5 @@
 import { ATOMS, seedTopic } from '../support/analysis.ts';
-import { expect, expectNotReloaded, mark, open, test } from '../support/test.ts';
+import { connection, expect, expectNotReloaded, mark, open, test } from '../support/test.ts';
 
 test('topics are listed with their numbers, and searched by what is typed', async ({ page, fresh }) => {
   await open(page, `${fresh.url}/monitoring/knowledge`);
@@ -7,6 +7,7 @@ test('topics are listed with their numbers, and searched by what is typed', asyn
   await seedTopic(fresh, 'Login');
   await seedTopic(fresh, 'Nightly export', []);
   await page.reload();
+  await expect(connection(page)).toHaveText('Connected');
   const rows = page.getByTestId('topic-row');
   await expect(rows).toHaveCount(2);
   const login = rows.filter({ hasText: 'Login' });
@@ -46,10 +47,13 @@ test('a topic shows its atoms with their messages, which are approved, rejected 
   await atom(1).getByRole('button', { name: 'Approve' }).click();
   await expect(atom(1)).toHaveAttribute('data-status', 'approved');
   await expect(page.locator('.topic-facts [data-count="approved"]')).toHaveAttribute('data-value', '2');
-  await atom(2).getByRole('button', { name: 'Reject' }).click();
+  await atom(2).getByRole('button', { name: 'Reject' }).press('Enter');
   await expect(atom(2)).toHaveAttribute('data-status', 'rejected');
-  await atom(2).getByRole('button', { name: 'Undo' }).click();
+  // Focus goes to what comes in the button's place.
+  await expect(atom(2).getByRole('button', { name: 'Undo' })).toBeFocused();
+  await page.keyboard.press('Enter');
   await expect(atom(2)).toHaveAttribute('data-status', 'pending');
+  await expect(atom(2).getByRole('button', { name: 'Approve' })).toBeFocused();
   // What was unfolded stays so.
   await expect(atom(0).getByTestId('message').first()).toBeVisible();
   expect(await fresh.sql(`select string_agg(status, ' ' order by confidence desc) from atoms`)).toBe('approved approved pending');

@@ -2,16 +2,24 @@ use leptos::prelude::*;
 use taskscope_wire::{Message, Proposal, ProposalStatus, Recommendation};
 
 use super::{MessageList, PriorityTag, ProposalBadge, Timestamp, format, proposal_list::words, url};
+use crate::error::AppError;
+
+/// The most source messages that an answer has.
+const MOST: usize = 50;
 
 /// What a run proposes, why, and from which messages.
 #[component]
 pub fn ProposalDetail(
     /// The proposal.
     proposal: Proposal,
-    /// The messages that it was made from; none while they load.
+    /// The messages that it was made from, or why they can't be had; none while they load.
     #[prop(into)]
-    messages: Signal<Option<Vec<Message>>>,
+    messages: Signal<Option<Result<Vec<Message>, AppError>>>,
+    /// Loads them again.
+    #[prop(into)]
+    retry: Callback<()>,
 ) -> impl IntoView {
+    let all = proposal.source_message_ids.len();
     let text = |name: &'static str, text: String| {
         (!text.trim().is_empty()).then(|| view! { <h3>{name}</h3> <p class="proposal-text">{text}</p> })
     };
@@ -31,8 +39,20 @@ pub fn ProposalDetail(
             <h3>{format!("Source messages ({})", format::grouped(proposal.message_count))}</h3>
             {move || match messages.get() {
                 None => view! { <p class="proposal-loading">"Loading…"</p> }.into_any(),
-                Some(messages) if messages.is_empty() => view! { <p>"They are not stored any more."</p> }.into_any(),
-                Some(messages) => view! { <MessageList messages/> }.into_any(),
+                Some(Err(error)) => {
+                    view! {
+                        <p class="task-form-error" role="alert" data-testid="messages-error">{error.to_string()}</p>
+                        <p class="js-only">
+                            <button type="button" class="button button-small" on:click=move |_| retry.run(())>"Try again"</button>
+                        </p>
+                    }
+                    .into_any()
+                }
+                Some(Ok(messages)) if messages.is_empty() => view! { <p>"They are not stored any more."</p> }.into_any(),
+                Some(Ok(messages)) => {
+                    let first = (all > MOST).then(|| view! { <p class="proposal-loading">{format!("The first {MOST}:")}</p> });
+                    view! { {first} <MessageList messages/> }.into_any()
+                }
             }}
         </div>
     }

@@ -83,41 +83,47 @@ pub fn KeysDialog(
     }
 }
 
-/// Asks which proposal the current one is merged into.
+/// Asks which proposal another one is merged into.
 #[component]
 pub fn MergeDialog(
-    /// Whether it is asked; closing sets it back.
-    open: RwSignal<bool>,
+    /// The proposal for which it is asked; closing sets it back.
+    merging: RwSignal<Option<Uuid>>,
+    /// Why it could not be merged without asking.
+    #[prop(into)]
+    error: Signal<Option<String>>,
     /// The proposals to choose from, with their titles.
     #[prop(into)]
     targets: Signal<Vec<(Uuid, String)>>,
-    /// Takes the choice.
+    /// Takes the proposal and the choice.
     #[prop(into)]
-    merge: Callback<Uuid>,
+    merge: Callback<(Uuid, Uuid)>,
 ) -> impl IntoView {
     let dialog = NodeRef::<html::Dialog>::new();
-    show_modally(dialog, open.into());
-    let rows = move || {
-        let row = |(id, title): (Uuid, String)| {
-            let choose = move |_| {
-                open.set(false);
-                merge.run(id);
-            };
-            view! { <li><button type="button" data-id=id.to_string() on:click=choose>{title}</button></li> }
-        };
-        open.get().then(|| targets.get().into_iter().map(row).collect_view())
+    show_modally(dialog, Signal::derive(move || merging.with(Option::is_some)));
+    let choose = move |target: Uuid| {
+        if let Some(id) = merging.get_untracked() {
+            merging.set(None);
+            merge.run((id, target));
+        }
     };
     view! {
-        <dialog class="dialog" data-testid="merge" aria-labelledby="merge-title" node_ref=dialog on:close=move |_| open.set(false)>
+        <dialog class="dialog" data-testid="merge" aria-labelledby="merge-title" node_ref=dialog on:close=move |_| merging.set(None)>
             <h2 id="merge-title">"Merge into which proposal?"</h2>
+            {move || error.get().map(|error| view! { <p class="task-form-error">{error}</p> })}
             <Show
                 when=move || targets.with(|targets| !targets.is_empty())
                 fallback=|| view! { <p class="dialog-text">"There is no other proposal on this page that it could be part of."</p> }
             >
-                <ul class="merge-targets">{rows}</ul>
+                <ul class="merge-targets">
+                    <For each=move || targets.get() key=|target| target.0 let:target>
+                        <li>
+                            <button type="button" data-id=target.0.to_string() on:click=move |_| choose(target.0)>{target.1}</button>
+                        </li>
+                    </For>
+                </ul>
             </Show>
             <div class="task-form-buttons">
-                <button type="button" class="button" on:click=move |_| open.set(false)>"Cancel"</button>
+                <button type="button" class="button" on:click=move |_| merging.set(None)>"Cancel"</button>
             </div>
         </dialog>
     }

@@ -2,7 +2,7 @@ use chrono::{DateTime, Utc};
 use leptos::prelude::*;
 use taskscope_wire::{Run, RunStatus};
 
-use super::{ProgressBar, Took, clock, format, run_table::cost};
+use super::{ProgressBar, Status, Took, clock, format, run_table::cost};
 
 /// How far a run is: a bar with words, and figures that keep their places while they move.
 #[component]
@@ -12,6 +12,7 @@ pub fn RunProgress(
     run: Signal<Run>,
 ) -> impl IntoView {
     let text = Memo::new(move |_| run.with(in_words));
+    let status = Memo::new(move |_| run.with(|run| run.status));
     let figure = move |name: &'static str, label: &'static str, of: fn(&Run) -> String| {
         let value = Memo::new(move |_| run.with(of));
         view! {
@@ -23,8 +24,10 @@ pub fn RunProgress(
     };
     view! {
         <div class="run-progress panel" data-testid="run-progress">
+            // Only what happens seldom is said aloud: batches end more than once a second.
+            <p class="visually-hidden" role="status">{move || status.get().label()}</p>
             <div class="run-progress-head">
-                <p class="number" role="status" data-testid="run-progress-text">{text}</p>
+                <p class="number" data-testid="run-progress-text">{text}</p>
                 <p class="run-progress-share number" aria-hidden="true">{move || run.with(share)}</p>
             </div>
             <ProgressBar label="Batches done" done=Signal::derive(move || run.with(done)) all=Signal::derive(move || run.with(all))/>

@@ -1,7 +1,7 @@
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::{LazyRoute, hooks::use_url, lazy_route};
-use taskscope_wire::{AnalysisEvent, InvalidQuery, Page, Run, RunQuery};
+use taskscope_wire::{AnalysisEvent, AnalysisEventKind, InvalidQuery, Page, Run, RunQuery};
 
 use super::{
     DatabaseBanner, Problem, TITLE,
@@ -74,7 +74,9 @@ fn AnalysisView(data: AnalysisPage) -> impl IntoView {
     refetch_when_connected(live, refetch);
     on_analysis(live, move |event| {
         meanwhile.note(event.clone());
-        if !list.apply(event) {
+        // How far a run of another page is changes nothing here.
+        let moves = matches!(event.event, AnalysisEventKind::ProgressUpdated | AnalysisEventKind::ProposalsCreated);
+        if !list.apply(event) && !moves {
             refetch.soon();
         }
     });

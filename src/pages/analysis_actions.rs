@@ -24,9 +24,11 @@ pub fn RunActions(
     let pending = Memo::new(move |_| run.with(|run| run.proposals_pending));
     let reviewed = move || matches!(status.get(), RunStatus::Completed | RunStatus::Reviewed);
     let tell = move |answer: Result<(), AppError>| {
-        busy.set(false);
-        error.set(answer.err().map(|refused| refused.to_string()));
-        reload.run(());
+        // The page may be gone by now.
+        if busy.try_set(false).is_none() {
+            error.set(answer.err().map(|refused| refused.to_string()));
+            reload.try_run(());
+        }
     };
     let start = move |_| {
         busy.set(true);

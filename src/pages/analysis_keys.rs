@@ -24,7 +24,7 @@ pub(super) fn follow_keys(reviewing: Reviewing, open: Memo<bool>) {
             let Some(command) = command_of(&event) else { return };
             match command {
                 Command::Step(places) => reviewing.step(places),
-                Command::Decide(review) if open && !event.repeat() => reviewing.decide(review, None),
+                Command::Decide(review) if open && !event.repeat() => reviewing.decide(review),
                 Command::Decide(_) => return,
                 Command::Help => reviewing.helping.set(true),
             }
@@ -39,7 +39,9 @@ fn command_of(event: &KeyboardEvent) -> Option<Command> {
     let target = event.target().and_then(|target| target.dyn_into::<Element>().ok());
     let inside = |selector: &str| target.as_ref().is_some_and(|target| target.closest(selector).ok().flatten().is_some());
     let modified = event.ctrl_key() || event.meta_key() || event.alt_key();
-    if event.default_prevented() || modified || inside("input, textarea, select, dialog, [contenteditable]") {
+    // Focus need not be in a dialog that stands before the page.
+    let asked = document().query_selector("dialog:modal").ok().flatten().is_some();
+    if event.default_prevented() || modified || asked || inside("input, textarea, select, dialog, [contenteditable]") {
         return None;
     }
     command_for(&event.key(), inside(".proposal-list"))

@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize};
 use taskscope_wire::{Assignment, NewRun, Project};
 use uuid::Uuid;
 
-use super::load::{draw_once, follow};
+use super::{
+    load::{draw_once, follow},
+    problem::passes,
+};
 use crate::{
     components::{RunForm, show_modally, url},
     error::AppError,
@@ -44,23 +47,37 @@ pub fn NewRunDialog(
         navigate(&to, NavigateOptions { scroll: false, ..NavigateOptions::default() });
     });
     let close = Callback::new(move |()| go.run(url::ANALYSIS.to_owned()));
+    let retry = Callback::new(move |()| choices.refetch());
     let error = RwSignal::new(None::<String>);
     let busy = RwSignal::new(false);
     // A run that was made and could not be started.
-    let made = RwSignal::new(None::<Uuid>);
+    let made = RwSignal::new(None::<Made>);
+    // How often the dialog was closed: an answer to what was asked before that goes nowhere.
+    let closed = StoredValue::new(0_u32);
     let submit = Callback::new(move |new: Result<NewRun, String>| match new {
         Err(wrong) => error.set(Some(wrong)),
         Ok(_) if busy.get_untracked() => {}
         Ok(new) => {
             busy.set(true);
             error.set(None);
+            let before = closed.get_value();
+            let known = made.get_untracked().filter(|made| made.waits).map(|made| made.id);
             made.set(None);
             spawn_local(async move {
-                match begin(new, made).await {
-                    Ok(id) => go.run(url::analysis_run(id)),
-                    Err(refused) => error.set(Some(refused.to_string())),
+                let answer = begin(new, known).await;
+                // The page may be gone by now.
+                if busy.try_set(false).is_some() || closed.get_value() != before {
+                    return;
                 }
-                busy.set(false);
+                match answer {
+                    Ok(id) => {
+                        go.try_run(url::analysis_run(id));
+                    }
+                    Err((refused, run)) => {
+                        error.set(Some(refused.to_string()));
+                        made.set(run);
+                    }
+                }
             });
         }
     });
@@ -71,6 +88,7 @@ pub fn NewRunDialog(
             aria-labelledby="new-run-title"
             node_ref=dialog
             on:close=move |_| {
+                closed.update_value(|times| *times += 1);
                 error.set(None);
                 made.set(None);
                 if open.get_untracked() {
@@ -87,12 +105,12 @@ pub fn NewRunDialog(
                         Ok(Choices { assignments, projects }) => {
                             Some(view! { <RunForm assignments projects error busy submit close/> }.into_any())
                         }
-                        Err(error) => Some(view! { <p class="task-form-error" role="alert">{error.to_string()}</p> }.into_any()),
+                        Err(error) => Some(view! { <NoChoices error retry close/> }.into_any()),
                     }
                 })}
             </Suspense>
             {move || {
-                made.get().map(|id| {
+                made.get().map(|Made { id, .. }| {
                     view! { <p class="dialog-after">"The run is there all the same: " <a href=url::analysis_run(id)>"see what became of it"</a> "."</p> }
                 })
             }}
@@ -100,9 +118,37 @@ pub fn NewRunDialog(
     }
 }
 
-/// Makes a run and starts it. Where only the first works, `made` says which it is.
-async fn begin(new: NewRun, made: RwSignal<Option<Uuid>>) -> Result<Uuid, AppError> {
-    let run = create_run(new).await?;
-    start_run(run.id).await.inspect_err(|_| made.set(Some(run.id)))?;
-    Ok(run.id)
+/// Says why there is nothing to choose from.
+#[component]
+fn NoChoices(error: AppError, retry: Callback<()>, close: Callback<()>) -> impl IntoView {
+    view! {
+        <p class="task-form-error" role="alert" data-testid="no-choices">{error.to_string()}</p>
+        <div class="task-form-buttons">
+            <button type="button" class="button" on:click=move |_| close.run(())>"Close"</button>
+            <button type="button" class="button button-primary" on:click=move |_| retry.run(())>"Try again"</button>
+        </div>
+    }
+}
+
+/// A run that was made and could not be started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Made {
+    id: Uuid,
+    /// Whether it can be started still.
+    waits: bool,
+}
+
+/// Makes a run, unless that worked before, and starts it. Where only that fails, the error comes with the run.
+async fn begin(new: NewRun, known: Option<Uuid>) -> Result<Uuid, (AppError, Option<Made>)> {
+    let id = match known {
+        Some(id) => id,
+        None => create_run(new).await.map_err(|refused| (refused, None))?.id,
+    };
+    match start_run(id).await {
+        Ok(_) => Ok(id),
+        Err(refused) => {
+            let waits = passes(&refused);
+            Err((refused, Some(Made { id, waits })))
+        }
+    }
 }

@@ -1,8 +1,8 @@
-use leptos::prelude::*;
+use leptos::{html, prelude::*};
 use taskscope_wire::{Page, Proposal, ProposalStatus, Review, Run};
 use uuid::Uuid;
 
-use super::{analysis_keys::follow_keys, analysis_reviewing::Reviewing};
+use super::{Problem, analysis_keys::follow_keys, analysis_reviewing::Reviewing};
 use crate::components::{KeysDialog, MergeDialog, PageLinks, ProposalDetail, ProposalList, ReviewBar, format, url};
 
 /// The proposals of a run and what is decided about them.
@@ -12,7 +12,11 @@ pub fn ReviewSection(
     reviewing: Reviewing,
     /// The run.
     run: Memo<Run>,
+    /// Loads the proposals again.
+    retry: Callback<()>,
 ) -> impl IntoView {
+    // Only a change draws it again, not every attempt.
+    let failed = Memo::new(move |_| reviewing.failed.get());
     let is_empty = Memo::new(move |_| reviewing.rows.with(Vec::is_empty));
     let open = Memo::new(move |_| run.with(|run| run.status.is_over() && run.status.is_open_for_review()));
     let over = Memo::new(move |_| run.with(|run| run.status.is_over()));
@@ -25,7 +29,13 @@ pub fn ReviewSection(
                 <p class="review-summary number" data-testid="review-summary">{text}</p>
                 <p class="review-said" role="status" data-testid="review-said">{reviewing.said}</p>
             </div>
-            <Show when=move || !is_empty.get() fallback=move || view! { <Nothing run/> }>
+            {move || failed.get().map(|error| view! { <Problem error retry clear=(url::ANALYSIS, "Show all runs")/> })}
+            <Show
+                when=move || !is_empty.get()
+                fallback=move || {
+                    view! { <Show when=move || failed.with(Option::is_none)><Nothing run/></Show> }
+                }
+            >
                 <Desk reviewing open over/>
             </Show>
             {move || {
@@ -66,14 +76,24 @@ fn Desk(reviewing: Reviewing, open: Memo<bool>, over: Memo<bool>) -> impl IntoVi
     let undoable = Memo::new(move |_| !pending.get() || decided.with(|decided| !decided.is_empty()));
     let known = Memo::new(move |_| messages.with(|known| current.get().and_then(|id| known.get(&id).cloned())));
     let first = Signal::derive(move || (reviewing.counts.get().2 - 1) * Page::<Proposal>::LARGEST + 1);
-    reviewing.fetch_messages();
+    let panel = NodeRef::<html::Div>::new();
+    // Each proposal is read from its beginning.
+    Effect::new(move |before: Option<Option<Uuid>>| {
+        let id = current.get();
+        if let Some(panel) = panel.get().filter(|_| before.is_some_and(|before| before != id)) {
+            panel.set_scroll_top(0);
+        }
+        id
+    });
+    reviewing.follow_messages();
     follow_keys(reviewing, open);
-    let decide = Callback::new(move |review: Review| reviewing.decide(review, None));
-    let merge = Callback::new(move |target: Uuid| reviewing.decide(Review::Merge, Some(target)));
+    let decide = Callback::new(move |review: Review| reviewing.decide(review));
+    let merge = Callback::new(move |(id, into): (Uuid, Uuid)| reviewing.merge(id, into));
+    let retry = Callback::new(move |()| reviewing.retry_messages());
     view! {
         <div class="review-desk">
             <ProposalList rows first current select=move |id| reviewing.go_to(id)/>
-            <div class="review-current panel">
+            <div class="review-current panel" node_ref=panel>
                 <div class="review-current-head">
                     <h3 data-testid="current-title">{title}</h3>
                     <Show
@@ -90,10 +110,10 @@ fn Desk(reviewing: Reviewing, open: Memo<bool>, over: Memo<bool>) -> impl IntoVi
                     </Show>
                     <p class="task-form-error" role="alert" data-testid="review-error">{error}</p>
                 </div>
-                {move || proposal.get().map(|proposal| view! { <ProposalDetail proposal messages=known/> })}
+                {move || proposal.get().map(|proposal| view! { <ProposalDetail proposal messages=known retry/> })}
             </div>
         </div>
-        <MergeDialog open=merging targets=Signal::derive(move || reviewing.targets()) merge/>
+        <MergeDialog merging error targets=Signal::derive(move || reviewing.targets()) merge/>
         <KeysDialog open=helping/>
     }
 }

@@ -5,7 +5,7 @@ use leptos_router::{
     hooks::{use_params_map, use_url},
     lazy_route,
 };
-use taskscope_wire::{AnalysisEvent, AnalysisEventKind, Run, RunLogLine};
+use taskscope_wire::{AnalysisEvent, AnalysisEventKind, InvalidQuery, Run, RunLogLine, RunStatus};
 use uuid::Uuid;
 
 use super::{
@@ -28,6 +28,8 @@ use crate::{
 /// One analysis run: how far it is, its log, and the review of what it proposes.
 pub struct RunPage {
     id: Memo<Result<Uuid, AppError>>,
+    /// The page of its proposals.
+    page: Memo<Result<i64, InvalidQuery>>,
     /// The run, and the name of its project.
     run: Resource<Result<(Run, Option<String>), AppError>>,
     meanwhile: Meanwhile<AnalysisEvent>,
@@ -54,6 +56,7 @@ impl LazyRoute for RunPage {
         };
         Self {
             id,
+            page,
             run: Resource::new(move || id.get(), fetch_run),
             meanwhile,
             log: Resource::new(move || id.get(), fetch_log),
@@ -80,7 +83,7 @@ async fn with_project(run: Run) -> Result<(Run, Option<String>), AppError> {
 
 #[component]
 fn RunView(data: RunPage) -> impl IntoView {
-    let RunPage { id, run, meanwhile, log: log_lines, proposals, reviewing } = data;
+    let RunPage { id, page, run, meanwhile, log: log_lines, proposals, reviewing } = data;
     let live = use_live();
     let shown = RwSignal::new(None::<Run>);
     let project = RwSignal::new(None::<String>);
@@ -97,9 +100,17 @@ fn RunView(data: RunPage) -> impl IntoView {
         Err(error) if passes(&error) && is_shown() => {}
         Err(error) => problem.set(Some(error)),
     });
-    let log = Log::new();
+    let log = Log::new(id);
+    log.follow(Memo::new(move |_| shown.with(|shown| shown.as_ref().is_some_and(|run| run.status == RunStatus::Running))));
     let logged = follow(log_lines, move |loaded| drop(loaded.map(|(run, lines)| log.load(run, lines))));
     let proposed = follow(proposals, move |loaded| reviewing.load(loaded));
+    Effect::new(move |before: Option<(Result<Uuid, AppError>, Result<i64, InvalidQuery>)>| {
+        let place = (id.get(), page.get());
+        if before.as_ref() != Some(&place) {
+            reviewing.turn_to(place.0.clone().ok());
+        }
+        place
+    });
     let refetch = use_refetch(live, move || {
         run.refetch();
         proposals.refetch();
@@ -129,6 +140,7 @@ fn RunView(data: RunPage) -> impl IntoView {
     let reload = Callback::new(move |()| {
         run.refetch();
         proposals.refetch();
+        log.fetch();
     });
     view! {
         <Title text=format!("Analysis run · {TITLE}")/>
@@ -205,7 +217,7 @@ fn Board(
                 <RunLog lines=log.lines()/>
             </section>
         </div>
-        <ReviewSection reviewing run/>
+        <ReviewSection reviewing run retry=reload/>
     }
     .into_any()
 }

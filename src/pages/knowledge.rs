@@ -183,18 +183,26 @@ fn Empty(searched: bool, total: i64) -> impl IntoView {
 fn Search(query: Memo<Result<TopicQuery, InvalidQuery>>) -> impl IntoView {
     let input = NodeRef::<html::Input>::new();
     let text = Memo::new(move |_| query.get().ok().and_then(|query| query.q).unwrap_or_default());
-    Effect::new(move |_| {
-        let text = text.get();
-        if let Some(input) = input.get().filter(|input| document().active_element().as_ref() != Some(input as &Element)) {
-            input.set_value(&text);
-        }
-    });
     let navigate = use_navigate();
-    let mut search = debounce(TYPING, move |typed: String| {
+    let go = Callback::new(move |typed: String| {
         let typed = typed.trim();
         if text.try_get_untracked().is_some_and(|text| text != typed) {
             navigate(&url::knowledge(typed, 1), NavigateOptions { scroll: false, replace: true, ..NavigateOptions::default() });
         }
+    });
+    Effect::new(move |mounted: Option<bool>| {
+        let text = text.get();
+        let Some(input) = input.get() else { return false };
+        if document().active_element().as_ref() != Some(&input as &Element) {
+            input.set_value(&text);
+        } else if mounted != Some(true) {
+            // It was typed before the page was alive.
+            go.run(input.value());
+        }
+        true
+    });
+    let mut search = debounce(TYPING, move |typed: String| {
+        go.try_run(typed);
     });
     view! {
         <form

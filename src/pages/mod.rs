@@ -5,9 +5,11 @@
 
 mod analysis;
 mod analysis_actions;
+mod analysis_decisions;
 mod analysis_keys;
 mod analysis_log;
 mod analysis_new;
+mod analysis_queue;
 mod analysis_review;
 mod analysis_reviewing;
 mod analysis_run;

@@ -55,7 +55,7 @@ fn ProposalView(resource: Resource<Loaded>) -> impl IntoView {
                     loaded.await;
                     move || {
                         Some(match shown.get()? {
-                            Ok((proposal, messages)) => view! { <Whole proposal messages/> }.into_any(),
+                            Ok((proposal, messages)) => view! { <Whole proposal messages retry=reload/> }.into_any(),
                             Err(error) => view! {
                                 <h1>"Proposal"</h1>
                                 <Problem error retry=reload clear=(url::ANALYSIS, "Show all runs")/>
@@ -70,7 +70,7 @@ fn ProposalView(resource: Resource<Loaded>) -> impl IntoView {
 }
 
 #[component]
-fn Whole(proposal: Proposal, messages: Vec<Message>) -> impl IntoView {
+fn Whole(proposal: Proposal, messages: Vec<Message>, retry: Callback<()>) -> impl IntoView {
     view! {
         <nav class="crumbs" aria-label="Breadcrumb">
             <a href=url::ANALYSIS>"Analysis"</a>
@@ -79,7 +79,7 @@ fn Whole(proposal: Proposal, messages: Vec<Message>) -> impl IntoView {
         <h1 class="detail-name">{proposal.proposed_title.clone()}</h1>
         <h2 class="visually-hidden">"Details"</h2>
         <div class="panel proposal-whole">
-            <ProposalDetail proposal messages=Some(messages)/>
+            <ProposalDetail proposal messages=Some(Ok(messages)) retry/>
         </div>
     }
 }
