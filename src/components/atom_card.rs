@@ -1,4 +1,4 @@
-use leptos::{html, prelude::*, web_sys::Element};
+use leptos::prelude::*;
 use taskscope_wire::{Atom, AtomStatus};
 
 use super::{AtomBadge, MessageList, format};
@@ -17,14 +17,11 @@ pub fn AtomCard(
     let status = Memo::new(move |_| atom.with(|atom| atom.status));
     let messages = Memo::new(move |_| atom.with(|atom| atom.messages.clone()));
     let (title, content) = (text(|atom| atom.title.clone()), text(|atom| atom.content.clone()));
-    let (buttons, approve, undo) = (NodeRef::<html::Span>::new(), NodeRef::new(), NodeRef::new());
-    keep_focus(status, buttons, approve, undo);
-    let button = move |to: AtomStatus, word: &'static str, node: NodeRef<html::Button>| {
+    let button = move |to: AtomStatus, word: &'static str| {
         view! {
             <button
                 type="button"
                 class="button button-small"
-                node_ref=node
                 hidden=move || (status.get() == AtomStatus::Pending) == (to == AtomStatus::Pending)
                 aria-label=move || format!("{word}: {}", title.get())
                 on:click=move |_| decide.run(to)
@@ -43,10 +40,10 @@ pub fn AtomCard(
                     auto.then(|| view! { <span class="tag" title="Approved by the clock, for its confidence">"auto-approved"</span> })
                 }}
                 <span class="atom-facts number">{text(facts)}</span>
-                <span class="atom-buttons js-only" node_ref=buttons>
-                    {button(AtomStatus::Approved, "Approve", approve)}
-                    {button(AtomStatus::Rejected, "Reject", NodeRef::new())}
-                    {button(AtomStatus::Pending, "Undo", undo)}
+                <span class="atom-buttons js-only">
+                    {button(AtomStatus::Approved, "Approve")}
+                    {button(AtomStatus::Rejected, "Reject")}
+                    {button(AtomStatus::Pending, "Undo")}
                 </span>
             </div>
             <h3>{title}</h3>
@@ -65,28 +62,6 @@ pub fn AtomCard(
             }}
         </article>
     }
-}
-
-/// Moves focus from a button that a decision hides to the one that comes in its place.
-fn keep_focus(
-    status: Memo<AtomStatus>,
-    buttons: NodeRef<html::Span>,
-    approve: NodeRef<html::Button>,
-    undo: NodeRef<html::Button>,
-) {
-    Effect::new(move |before: Option<bool>| {
-        let pending = status.get() == AtomStatus::Pending;
-        let focused = document().active_element();
-        let inside = buttons.get().is_some_and(|buttons| (&buttons as &Element).contains(focused.as_deref()));
-        if inside && before.is_some_and(|before| before != pending) {
-            // The button is shown after this change was drawn.
-            request_animation_frame(move || {
-                let button = if pending { approve } else { undo };
-                drop(button.try_get_untracked().flatten().map(|button| button.focus()));
-            });
-        }
-        pending
-    });
 }
 
 fn facts(atom: &Atom) -> String {
