@@ -79,7 +79,11 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.into_inner();
-        ApiError::Invalid(if path == "." { format!("the body is wrong: {inner}") } else { format!("{path}: {inner}") })
+        ApiError::Invalid(match path.as_str() {
+            _ if inner.is_syntax() || inner.is_eof() => format!("the body is no JSON: {inner}"),
+            "." => format!("the body is wrong: {inner}"),
+            field => format!("{field}: {inner}"),
+        })
     })?;
     reader.end().map_err(|error| ApiError::Invalid(format!("the body is no JSON: {error}")))?;
     Ok(value)
