@@ -5,6 +5,7 @@
 
 mod analysis;
 mod clean;
+mod cursor;
 mod event;
 mod heartbeat;
 mod json;
@@ -14,6 +15,7 @@ mod metrics;
 mod native;
 mod page;
 mod record;
+mod series;
 mod status;
 mod task_types;
 pub mod taskiq;
@@ -27,6 +29,7 @@ pub use analysis::{
     RunLogLine, RunQuery, RunStarted, RunStatus, TriggerType,
 };
 pub use clean::{MAX_DEPTH, clean};
+pub use cursor::{Cursor, ParseCursorError};
 pub use event::{Attribution, EventKind, Finish, Source, TaskEvent, limits};
 pub use heartbeat::Heartbeat;
 pub use json::Json;
@@ -36,6 +39,7 @@ pub use metrics::{Metrics, TaskMetrics, TrendPoint, time_window};
 pub use native::{BatchItem, BatchOutcome, NativeEvent, NativeKind, Numbering};
 pub use page::{Page, check_page};
 pub use record::{AttemptSummary, ErrorBody, Execution, HistoryPage, HistoryQuery, InvalidQuery, MissedEvents, page_size};
+pub use series::{Quantiles, Series, SeriesStep, TimesStep};
 pub use status::{ParseStatusError, TaskStatus};
 pub use task_types::{REGISTERED_TASK_TYPES, UNKNOWN_TASK_NAME};
 pub use tasks::{Import, TaskType, TriggerRequest, Triggered};

@@ -1,7 +1,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{Position, TaskStatus};
+use crate::{Position, Quantiles, TaskStatus};
 
 /// Bounds of the window that metrics are counted over, in hours.
 pub mod time_window {
@@ -65,6 +65,15 @@ pub struct TaskMetrics {
     /// The sum of their run times, in milliseconds.
     #[serde(default)]
     pub timed_duration_ms: i64,
+    /// How long the successful ones ran; null without any whose run time is known.
+    #[serde(default)]
+    pub run: Option<Quantiles>,
+    /// How long executions waited, from queued to started; null where that isn't known of any.
+    #[serde(default)]
+    pub wait: Option<Quantiles>,
+    /// Since when the oldest of those that wait now does.
+    #[serde(default)]
+    pub oldest_waiting_since: Option<DateTime<Utc>>,
     /// Executions over time: [`TaskMetrics::TREND_STEPS`] equal steps, oldest first.
     #[serde(default)]
     pub trend: Vec<TrendPoint>,

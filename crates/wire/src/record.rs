@@ -3,7 +3,7 @@ use std::fmt;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{Json, LiveEvent, Position, REGISTERED_TASK_TYPES, Source, StallReason, TaskStatus, time};
+use crate::{Cursor, Json, LiveEvent, Position, REGISTERED_TASK_TYPES, Source, StallReason, TaskStatus, time};
 
 /// Bounds of a page of history.
 pub mod page_size {
@@ -123,6 +123,13 @@ pub struct HistoryPage {
     pub total_pages: i64,
     /// The place in the live stream that this page includes: later messages are not in it.
     pub position: Position,
+    /// Passed along with the query of another page, it keeps pages and total as they are, whatever arrives meanwhile.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    #[serde(default)]
+    pub cursor: Option<Cursor>,
+    /// The search ended here because its time was over: executions before this were not looked at, and the total counts those after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub searched_back_to: Option<DateTime<Utc>>,
     /// The executions.
     pub items: Vec<Execution>,
 }
@@ -179,6 +186,9 @@ pub struct HistoryQuery {
     pub page: u32,
     /// Executions a page.
     pub page_size: u32,
+    /// The moment that pages are counted by; none for now.
+    #[serde(default)]
+    pub cursor: Option<Cursor>,
 }
 
 impl Default for HistoryQuery {
@@ -196,6 +206,7 @@ impl Default for HistoryQuery {
             max_duration_ms: None,
             page: 1,
             page_size: page_size::MOST,
+            cursor: None,
         }
     }
 }
@@ -251,6 +262,10 @@ impl HistoryQuery {
                 "min_duration_ms" => query.min_duration_ms = Some(number(name, value, 0, i64::MAX)?),
                 "max_duration_ms" => query.max_duration_ms = Some(number(name, value, 0, i64::MAX)?),
                 "page" => query.page = number(name, value, 1, u32::MAX)?,
+                "cursor" => {
+                    let invalid = |_| InvalidQuery::new(name, "must be the cursor of a page of history", value);
+                    query.cursor = Some(value.parse().map_err(invalid)?);
+                }
                 "page_size" => query.page_size = number(name, value, 1, page_size::MOST)?,
                 _ => {}
             }
@@ -282,6 +297,7 @@ impl HistoryQuery {
             ("max_duration_ms", self.max_duration_ms.map(|ms| ms.to_string())),
             ("page", (self.page != default.page).then(|| self.page.to_string())),
             ("page_size", (self.page_size != default.page_size).then(|| self.page_size.to_string())),
+            ("cursor", self.cursor.map(|cursor| cursor.to_string())),
         ];
         params.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value?))));
         params
@@ -290,7 +306,7 @@ impl HistoryQuery {
     /// Whether any filter is set.
     #[must_use]
     pub fn is_filtered(&self) -> bool {
-        *self != Self { page: self.page, page_size: self.page_size, ..Self::default() }
+        *self != Self { page: self.page, page_size: self.page_size, cursor: self.cursor, ..Self::default() }
     }
 }
 
@@ -353,6 +369,7 @@ mod tests {
             ("q", "refused"),
             ("min_duration_ms", "20"),
             ("page", "3"),
+            ("cursor", "1764028740123456.17"),
             ("other", "x"),
         ])
         .unwrap();
@@ -378,6 +395,7 @@ mod tests {
             ("page", "1.5"),
             ("page_size", "51"),
             ("page_size", "0"),
+            ("cursor", "17"),
             ("q", "ab"),
             ("stalled", "1"),
             ("min_duration_ms", "-1"),

@@ -1,10 +1,10 @@
 //! The history and single executions.
 
 use chrono::{DateTime, Utc};
-use sqlx::{FromRow, Postgres, QueryBuilder};
+use sqlx::{FromRow, QueryBuilder};
 use taskscope_wire::{AttemptSummary, Execution, HistoryPage, HistoryQuery, Json, Source, StallReason, TaskStatus};
 
-use super::{Store, StoreError, position, read};
+use super::{Store, StoreError, filter::push_filters, position, read};
 
 /// Columns of an [`ExecutionRow`], from the log as `e`. A later attempt was created later, which spares most partitions.
 const COLUMNS: &str = "
@@ -43,6 +43,8 @@ impl Store {
                 page_size: query.page_size,
                 total_pages: (total_count + i64::from(query.page_size) - 1) / i64::from(query.page_size),
                 position,
+                cursor: query.cursor,
+                searched_back_to: None,
                 items: rows.into_iter().map(Into::into).collect(),
             })
         })
@@ -87,52 +89,6 @@ impl Store {
         })
         .await
     }
-}
-
-/// Adds the where clause: filters joined by AND, values of one filter by OR.
-fn push_filters(sql: &mut QueryBuilder<Postgres>, query: &HistoryQuery) {
-    sql.push(" where true");
-    if !query.task_name.is_empty() {
-        sql.push(" and e.task_name = any(").push_bind(query.task_name.clone()).push(")");
-    }
-    if query.status == [TaskStatus::Failed] {
-        sql.push(" and e.failed_at is not null");
-    } else if !query.status.is_empty() {
-        let words: Vec<String> = query.status.iter().map(ToString::to_string).collect();
-        sql.push(" and e.status = any(").push_bind(words).push(")");
-    }
-    if query.stalled {
-        sql.push(" and e.status = 'running' and e.id in (select a.id from task_active a where a.stalled is not null)");
-    }
-    if let Some(start) = query.start_date {
-        sql.push(" and e.created_at >= ").push_bind(start);
-    }
-    if let Some(end) = query.end_date {
-        sql.push(" and e.created_at <= ").push_bind(end);
-    }
-    if let Some(worker) = &query.worker {
-        sql.push(" and e.worker = ").push_bind(worker.clone());
-    }
-    if let Some(queue) = &query.queue {
-        sql.push(" and e.queue = ").push_bind(queue.clone());
-    }
-    if let Some(least) = query.min_duration_ms {
-        sql.push(" and e.duration_ms >= ").push_bind(least);
-    }
-    if let Some(most) = query.max_duration_ms {
-        sql.push(" and e.duration_ms <= ").push_bind(most);
-    }
-    if let Some(words) = &query.q {
-        let pattern = format!("%{}%", escape_like(words));
-        sql.push(" and (e.error_message ilike ").push_bind(pattern.clone());
-        sql.push(" or e.task_id ilike ").push_bind(pattern.clone());
-        sql.push(" or e.params::text ilike ").push_bind(pattern).push(")");
-    }
-}
-
-/// Makes `%`, `_` and `\` stand for themselves in a LIKE pattern.
-fn escape_like(words: &str) -> String {
-    words.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_")
 }
 
 #[derive(FromRow)]

@@ -9,6 +9,7 @@ mod attempt;
 mod batch;
 mod events;
 mod executions;
+mod filter;
 mod foreign;
 mod metrics;
 mod partitions;
