@@ -59,7 +59,10 @@ impl Store {
 }
 
 /// Says of failed executions whether a later attempt is known.
-pub(super) async fn mark_retried(tx: &mut Transaction<'static, Postgres>, executions: &mut [Execution]) -> Result<(), StoreError> {
+pub(super) async fn mark_retried(
+    tx: &mut Transaction<'static, Postgres>,
+    executions: &mut [Execution],
+) -> Result<(), StoreError> {
     let failed = executions.iter().filter(|execution| execution.status == TaskStatus::Failed && execution.task_id.is_some());
     let (ids, times): (Vec<i64>, Vec<DateTime<Utc>>) = failed.map(|execution| (execution.id, execution.created_at)).unzip();
     let (Some(first), Some(last)) = (times.iter().min(), times.iter().max()) else { return Ok(()) };

@@ -110,11 +110,7 @@ async fn scan(
 }
 
 /// The rows of a page.
-async fn rows(
-    tx: &mut Transaction<'static, Postgres>,
-    query: &HistoryQuery,
-    place: Place,
-) -> Result<Vec<Execution>, StoreError> {
+async fn rows(tx: &mut Transaction<'static, Postgres>, query: &HistoryQuery, place: Place) -> Result<Vec<Execution>, StoreError> {
     // The rows of the page first, then what is worked out for them: not for every row that the offset passes over.
     let mut page = QueryBuilder::new(format!("select {COLUMNS} from (select * from task_execution_logs e"));
     push_filters(&mut page, query);

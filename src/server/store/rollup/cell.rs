@@ -84,7 +84,7 @@ impl Fact {
 }
 
 /// How long an execution waited, where both ends are known. Clocks of two machines may say that it started before it was queued.
-pub(super) fn wait(queued_at: Option<DateTime<Utc>>, started_at: Option<DateTime<Utc>>) -> Option<i64> {
+pub(in crate::server) fn wait(queued_at: Option<DateTime<Utc>>, started_at: Option<DateTime<Utc>>) -> Option<i64> {
     Some((started_at? - queued_at?).num_milliseconds().max(0))
 }
 
@@ -193,5 +193,6 @@ pub(super) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
 
 /// What a column holds.
 pub(super) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, StoreError> {
-    postcard::from_bytes(bytes).map_err(|error| StoreError::Refused(format!("a rollup can't be read, call taskscope check --repair: {error}")))
+    postcard::from_bytes(bytes)
+        .map_err(|error| StoreError::Refused(format!("a rollup can't be read, call taskscope check --repair: {error}")))
 }

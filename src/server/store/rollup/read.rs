@@ -80,11 +80,13 @@ impl Unmerged {
     }
 
     /// Changes of cells that begin in a stretch and that a window lets through.
-    pub(super) fn changes<'a>(&'a self, window: &'a Window, stretch: Stretch) -> impl Iterator<Item = (DateTime<Utc>, &'a Key, &'a Cell)> {
+    pub(super) fn changes<'a>(
+        &'a self,
+        window: &'a Window,
+        stretch: Stretch,
+    ) -> impl Iterator<Item = (DateTime<Utc>, &'a Key, &'a Cell)> {
         let cells = self.deltas.0.range(stretch.from..stretch.to);
-        cells
-            .flat_map(|(hour, cells)| cells.iter().map(|(key, cell)| (*hour, key, cell)))
-            .filter(|(_, key, _)| window.holds(key))
+        cells.flat_map(|(hour, cells)| cells.iter().map(|(key, cell)| (*hour, key, cell))).filter(|(_, key, _)| window.holds(key))
     }
 }
 
@@ -183,7 +185,8 @@ async fn from_log(tx: &mut Transaction<'static, Postgres>, window: &Window, stre
 /// The task types that have executions.
 pub(in crate::server) async fn names(tx: &mut Transaction<'static, Postgres>) -> Result<BTreeSet<String>, StoreError> {
     let unmerged = Unmerged::read(tx).await?;
-    let counted = sqlx::query_scalar!("select distinct task_name from execution_rollups where grain = 'day'").fetch_all(&mut **tx).await?;
+    let counted =
+        sqlx::query_scalar!("select distinct task_name from execution_rollups where grain = 'day'").fetch_all(&mut **tx).await?;
     let mut names: BTreeSet<String> = counted.into_iter().collect();
     names.extend(unmerged.deltas.0.values().flat_map(|cells| cells.keys().map(|(name, _)| name.clone())));
     if !unmerged.dirty.is_empty() {

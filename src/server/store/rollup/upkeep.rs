@@ -31,9 +31,8 @@ impl Store {
     /// # Errors
     /// Postgres doesn't answer, or another server was faster.
     pub async fn keep_rollups(&self) -> Result<bool, StoreError> {
-        let any = sqlx::query_scalar!(
-            r#"select exists (select from rollup_deltas) or exists (select from rollup_dirty) as "any!""#
-        );
+        let any =
+            sqlx::query_scalar!(r#"select exists (select from rollup_deltas) or exists (select from rollup_dirty) as "any!""#);
         if !any.fetch_one(&self.pool).await? {
             return Ok(false);
         }
