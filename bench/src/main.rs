@@ -149,52 +149,31 @@ async fn events(chosen: &Chosen) -> Vec<Figure> {
 #[derive(Default)]
 struct Stored {
     figures: Vec<Figure>,
+    /// Of each size, smallest first.
+    sizes: Vec<(u64, Vec<history::Pages>)>,
     pages: Vec<Figure>,
     searches: Vec<Figure>,
     browser: Vec<Figure>,
 }
 
 async fn stored(chosen: &Chosen, sizes: &[u64]) -> Stored {
-    let (mut stored, mut pages) = (Stored::default(), Vec::new());
-    let (largest, searched) =
-        (sizes.last().copied().unwrap_or_default(), sizes.iter().rev().copied().find(|rows| *rows <= SEARCHED));
+    let mut stored = Stored::default();
     for rows in sizes.iter().copied() {
-        let judged = ["metrics", "retention", "memory", "browser"].iter().any(|part| chosen.has(part));
-        let wanted = chosen.has("data") || chosen.has("history") || chosen.has("search") || (rows == largest && judged);
-        if !wanted {
+        let roles = Roles {
+            largest: sizes.last() == Some(&rows),
+            searched: sizes.iter().rfind(|rows| **rows <= SEARCHED) == Some(&rows),
+        };
+        if !roles.is_needed(chosen) {
             continue;
         }
         let size = size_word(rows);
         eprintln!("opening the data set of {size} rows");
-        let set = match DataSet::open(rows, &mut stored.figures).await {
-            Ok(set) => set,
-            Err(error) => {
-                stored.figures.push(Figure::failed(&format!("the data set of {size} rows"), &error));
-                continue;
-            }
-        };
-        if rows == largest && chosen.has("memory") {
-            add(&mut stored.figures, "memory, idle", memory::idle(&set.program, format!("memory of the server, idle, {size}")))
-                .await;
-        }
-        if chosen.has("history") {
-            eprintln!("history pages of {size}");
-            match history::measure(&set).await {
-                Ok(measured) => pages.push((rows, measured)),
-                Err(error) => stored.pages.push(Figure::failed(&format!("history pages of {size}"), &error)),
-            }
-        }
-        if Some(rows) == searched && chosen.has("search") {
-            add(&mut stored.figures, "search for a rare term", search::rare(&set)).await;
-        }
-        if rows == largest {
-            judge(chosen, &set, &mut stored).await;
-        }
-        if let Err(error) = set.program.stop().await {
-            stored.figures.push(Figure::failed(&format!("stopping the program with {size} rows"), &error));
+        if let Err(error) = stored.measure(chosen, rows, roles).await {
+            eprintln!("  {error:#}");
+            stored.figures.push(Figure::failed(&format!("the data set of {size} rows"), &error));
         }
     }
-    stored.pages.extend(history::compare(&pages));
+    stored.pages.extend(history::compare(&stored.sizes));
     if chosen.has("browser") {
         let loaded = async { browser::under_load(&Program::start().await?).await };
         add(&mut stored.browser, "the browser under load", loaded).await;
@@ -202,25 +181,68 @@ async fn stored(chosen: &Chosen, sizes: &[u64]) -> Stored {
     stored
 }
 
-/// What is judged at the largest size.
-async fn judge(chosen: &Chosen, set: &DataSet, stored: &mut Stored) {
-    if chosen.has("history") {
-        add(&mut stored.figures, "an exact total", totals::total(set)).await;
-        for days in [7, data::DAYS] {
-            add(&mut stored.figures, &format!("the last page of {days} days"), totals::last_page(set, days)).await;
+/// What is judged at a size.
+#[derive(Debug, Clone, Copy)]
+struct Roles {
+    /// Most is.
+    largest: bool,
+    /// The search for a rare term is.
+    searched: bool,
+}
+
+impl Roles {
+    fn is_needed(self, chosen: &Chosen) -> bool {
+        let judged = ["metrics", "retention", "memory", "browser", "search"];
+        ["data", "history"].iter().any(|part| chosen.has(part))
+            || self.searched && chosen.has("search")
+            || self.largest && judged.iter().any(|part| chosen.has(part))
+    }
+}
+
+impl Stored {
+    async fn measure(&mut self, chosen: &Chosen, rows: u64, roles: Roles) -> anyhow::Result<()> {
+        let size = size_word(rows);
+        let set = DataSet::open(rows, &mut self.figures).await?;
+        if roles.largest && chosen.has("memory") {
+            add(&mut self.figures, "memory, idle", memory::idle(&set.program, format!("memory of the server, idle, {size}")))
+                .await;
         }
+        if chosen.has("history") {
+            eprintln!("history pages of {size}");
+            match history::measure(&set).await {
+                Ok(measured) => self.sizes.push((rows, measured)),
+                Err(error) => self.pages.push(Figure::failed(&format!("history pages of {size}"), &error)),
+            }
+        }
+        if roles.searched && chosen.has("search") {
+            add(&mut self.figures, "search for a rare term", search::rare(&set)).await;
+        }
+        if roles.largest {
+            self.judge(chosen, &set).await;
+        }
+        set.program.stop().await
     }
-    if chosen.has("metrics") {
-        add(&mut stored.figures, "pages and metrics", metrics::measure(set)).await;
-        add(&mut stored.figures, "percentiles", metrics::percentiles(set)).await;
-    }
-    if chosen.has("browser") {
-        add(&mut stored.browser, "the first page in the browser", browser::first_page(&set.program)).await;
-    }
-    if chosen.has("search") {
-        add(&mut stored.searches, "hard searches", search::nasty(set)).await;
-    }
-    if chosen.has("retention") {
-        add(&mut stored.figures, "dropping a day", retention::measure(set)).await;
+
+    async fn judge(&mut self, chosen: &Chosen, set: &DataSet) {
+        let Self { figures, searches, browser, .. } = self;
+        if chosen.has("history") {
+            add(figures, "an exact total", totals::total(set)).await;
+            for days in [7, data::DAYS] {
+                add(figures, &format!("the last page of {days} days"), totals::last_page(set, days)).await;
+            }
+        }
+        if chosen.has("metrics") {
+            add(figures, "pages and metrics", metrics::measure(set)).await;
+            add(figures, "percentiles", metrics::percentiles(set)).await;
+        }
+        if chosen.has("browser") {
+            add(browser, "the first page in the browser", browser::first_page(&set.program)).await;
+        }
+        if chosen.has("search") {
+            add(searches, "hard searches", search::nasty(set)).await;
+        }
+        if chosen.has("retention") {
+            add(figures, "dropping a day", retention::measure(set)).await;
+        }
     }
 }

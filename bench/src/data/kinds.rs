@@ -106,8 +106,13 @@ impl Kind {
                 message + 1,
                 message + 3
             )),
-            Channel => Some(format!(r#"{{"chat": "{chat}", "limit": {number}, "flags": {{"full": {}}}}}"#, number % 9 == 0)),
-            Report => Some(format!(r#"{{"account_id": {number}, "format": "csv", "flags": {{"notify": {}}}}}"#, number % 2 == 0)),
+            Channel => {
+                Some(format!(r#"{{"chat": "{chat}", "limit": {number}, "flags": {{"full": {}}}}}"#, number.is_multiple_of(9)))
+            }
+            Report => Some(format!(
+                r#"{{"account_id": {number}, "format": "csv", "flags": {{"notify": {}}}}}"#,
+                number.is_multiple_of(2)
+            )),
             Nothing => None,
         }
     }

@@ -42,6 +42,9 @@ pub(crate) async fn load(program: &Program, rows: u64) -> anyhow::Result<()> {
     tell("collecting the planner's figures");
     sqlx::raw_sql("vacuum analyze task_execution_logs").execute(&mut *connection).await?;
     count(&mut connection, &hours).await?;
+    if sqlx::query_scalar("select to_regproc('taskscope_task_text') is not null").fetch_one(&mut *connection).await? {
+        index(&mut connection).await?;
+    }
     tell("a checkpoint");
     sqlx::raw_sql("vacuum analyze").execute(&mut *connection).await?;
     sqlx::raw_sql("checkpoint").execute(&mut *connection).await?;
@@ -105,16 +108,33 @@ async fn count(connection: &mut PgConnection, hours: &[Hour]) -> anyhow::Result<
     .execute(&mut *connection)
     .await?;
     sqlx::raw_sql("select pg_notify('taskscope_foreign', '')").execute(&mut *connection).await?;
+    finished(connection, "hours to be counted", "select count(*) from rollup_dirty").await
+}
+
+/// Waits until the program has made the index that searches use of every day that is over.
+async fn index(connection: &mut PgConnection) -> anyhow::Result<()> {
+    let today = Utc::now().format("task_execution_logs_%Y%m%d");
+    let missing = format!(
+        "select count(*) from pg_inherits i join pg_class c on c.oid = i.inhrelid
+         where i.inhparent = 'task_execution_logs'::regclass and c.relname ~ '\\d{{8}}$' and c.relname < '{today}'
+             and not exists (select from pg_index x join pg_class t on t.oid = x.indexrelid
+                             where x.indrelid = c.oid and x.indisvalid and t.relname = c.relname || '_task_text')"
+    );
+    finished(connection, "days to be made searchable", &missing).await
+}
+
+/// Waits until a query counts none any more.
+async fn finished(connection: &mut PgConnection, what: &str, left: &str) -> anyhow::Result<()> {
     let (began, mut told) = (Instant::now(), Instant::now());
     loop {
-        let left: i64 = sqlx::query_scalar("select count(*) from rollup_dirty").fetch_one(&mut *connection).await?;
+        let left: i64 = sqlx::query_scalar(AssertSqlSafe(left.to_owned())).fetch_one(&mut *connection).await?;
         if left == 0 {
-            eprintln!("  counted beforehand in {:.0} s", began.elapsed().as_secs_f64());
+            eprintln!("  no {what} any more after {:.0} s", began.elapsed().as_secs_f64());
             return Ok(());
         }
         if told.elapsed() > TOLD {
             told = Instant::now();
-            eprintln!("  {left} hours are yet to be counted");
+            eprintln!("  {left} {what}");
         }
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
