@@ -148,6 +148,7 @@ fn selected_of(search: &str) -> Option<Result<i64, InvalidQuery>> {
         parameter: url::EXECUTION.to_owned(),
         allowed: "must be the number of an execution".to_owned(),
         value: value.chars().take(100).collect(),
+        at: None,
     }))
 }
 

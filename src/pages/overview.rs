@@ -82,6 +82,7 @@ fn window_of(search: &str) -> Result<u32, InvalidQuery> {
         parameter: "time_window".to_owned(),
         allowed: format!("must be a whole number of hours from 1 to {}", time_window::MOST),
         value: value.chars().take(100).collect(),
+        at: None,
     })
 }
 

@@ -15,6 +15,7 @@ mod metrics;
 mod native;
 mod page;
 mod record;
+pub mod search;
 mod series;
 mod status;
 mod task_types;

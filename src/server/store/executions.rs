@@ -1,10 +1,20 @@
 //! The history and single executions.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
-use sqlx::{FromRow, QueryBuilder};
+use sqlx::{FromRow, PgConnection, Postgres, QueryBuilder};
 use taskscope_wire::{AttemptSummary, Execution, HistoryPage, HistoryQuery, Json, Source, StallReason, TaskStatus};
 
-use super::{Store, StoreError, filter::push_filters, position, read};
+use super::{
+    Store, StoreError,
+    filter::Filter,
+    position, read,
+    scan::{Wanted, scan},
+};
+
+/// How long a query of the history may look through the log, so that its answer takes less than a second.
+const SEARCH_BUDGET: Duration = Duration::from_millis(850);
 
 /// Columns of an [`ExecutionRow`], from the log as `e`. A later attempt was created later, which spares most partitions.
 const COLUMNS: &str = "
@@ -18,34 +28,36 @@ const COLUMNS: &str = "
     ) as retried";
 
 impl Store {
-    /// A page of the history, newest first, with the exact number of executions that match.
+    /// A page of the history, newest first, with the number of executions that match: exactly, unless the page says how far back it looked.
     ///
     /// # Errors
     /// Postgres doesn't answer, or not in time.
     pub async fn history(&self, query: &HistoryQuery) -> Result<HistoryPage, StoreError> {
-        let offset = i64::from(query.page - 1) * i64::from(query.page_size);
-        let mut count = QueryBuilder::new("select count(*) from task_execution_logs e");
-        push_filters(&mut count, query);
-        // The rows of the page first, then what is worked out for them: not for every row that the offset passes over.
-        let mut page = QueryBuilder::new(format!("select {COLUMNS} from (select * from task_execution_logs e"));
-        push_filters(&mut page, query);
-        page.push(" order by e.created_at desc, e.id desc limit ").push_bind(i64::from(query.page_size));
-        page.push(" offset ").push_bind(offset).push(") e order by e.created_at desc, e.id desc");
+        self.history_within(query, SEARCH_BUDGET).await
+    }
+
+    /// [`Store::history`] that looks through the log for so long.
+    ///
+    /// # Errors
+    /// Postgres doesn't answer, or not in time.
+    pub async fn history_within(&self, query: &HistoryQuery, budget: Duration) -> Result<HistoryPage, StoreError> {
+        let filter = Filter::new(query)?;
+        let page_size = i64::from(query.page_size);
+        let wanted = Wanted { offset: i64::from(query.page - 1) * page_size, limit: page_size };
         read(async {
             let mut tx = self.snapshot().await?;
             let position = position(&mut tx).await?;
-            let total_count: i64 = count.build_query_scalar().fetch_one(&mut *tx).await?;
-            let rows: Vec<ExecutionRow> =
-                if offset < total_count { page.build_query_as().fetch_all(&mut *tx).await? } else { Vec::new() };
+            let found = scan(&mut tx, &filter, wanted, budget).await?;
+            let items = rows_of(&mut tx, &found.keys).await?;
             Ok(HistoryPage {
-                total_count,
+                total_count: found.total,
                 page: query.page,
                 page_size: query.page_size,
-                total_pages: (total_count + i64::from(query.page_size) - 1) / i64::from(query.page_size),
+                total_pages: (found.total + page_size - 1) / page_size,
                 position,
                 cursor: query.cursor,
-                searched_back_to: None,
-                items: rows.into_iter().map(Into::into).collect(),
+                searched_back_to: found.back_to,
+                items,
             })
         })
         .await
@@ -89,6 +101,17 @@ impl Store {
         })
         .await
     }
+}
+
+/// The executions with these keys, newest first as the keys are. Their times tell Postgres which partitions to look at.
+async fn rows_of(tx: &mut PgConnection, keys: &[(DateTime<Utc>, i64)]) -> Result<Vec<Execution>, sqlx::Error> {
+    let (Some(newest), Some(oldest)) = (keys.first(), keys.last()) else { return Ok(Vec::new()) };
+    let (times, ids): (Vec<_>, Vec<_>) = keys.iter().copied().unzip();
+    let mut sql = QueryBuilder::<Postgres>::new(format!("select {COLUMNS} from task_execution_logs e join unnest("));
+    sql.push_bind(times).push(", ").push_bind(ids).push(") as k (created_at, id) using (created_at, id) where e.created_at between ");
+    sql.push_bind(oldest.0).push(" and ").push_bind(newest.0).push(" order by e.created_at desc, e.id desc");
+    let rows: Vec<ExecutionRow> = sql.build_query_as().fetch_all(tx).await?;
+    Ok(rows.into_iter().map(Into::into).collect())
 }
 
 #[derive(FromRow)]

@@ -13,6 +13,10 @@ mod filter;
 mod foreign;
 mod metrics;
 mod partitions;
+mod scan;
+mod search;
+mod search_index;
+mod search_words;
 mod workers;
 
 use std::time::Duration;
