@@ -32,6 +32,7 @@ mod run_log;
 mod run_progress;
 mod run_status;
 mod run_table;
+mod search_box;
 mod skeleton;
 mod status;
 mod summary;

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use taskscope_wire::{HistoryQuery, TaskStatus};
+use taskscope_wire::{HistoryQuery, TaskStatus, search::Search};
 use uuid::Uuid;
 
 /// The Overview.
@@ -90,7 +90,7 @@ pub fn run_again(task_name: &str, execution: i64) -> String {
 /// All executions of one task.
 #[must_use]
 pub fn history_of_id(task_id: &str) -> String {
-    history(&HistoryQuery { q: Some(task_id.to_owned()), ..HistoryQuery::default() })
+    history(&HistoryQuery { q: Some(Search::of_task_id(task_id).to_string()), ..HistoryQuery::default() })
 }
 
 /// The page of one execution.

@@ -1,12 +1,12 @@
 use chrono::{DateTime, Utc};
-use leptos::prelude::*;
+use leptos::{prelude::*, task::spawn_local};
 use leptos_meta::Title;
 use leptos_router::{
     LazyRoute, NavigateOptions,
     hooks::{use_navigate, use_url},
     lazy_route,
 };
-use taskscope_wire::{HistoryPage, HistoryQuery, InvalidQuery, REGISTERED_TASK_TYPES};
+use taskscope_wire::{HistoryPage, HistoryQuery, InvalidQuery, REGISTERED_TASK_TYPES, search::Known};
 
 use super::{
     DatabaseBanner, Problem, TITLE,
@@ -20,12 +20,14 @@ use crate::{
     components::{HistoryFilters, RowSkeletons, url},
     error::AppError,
     live::use_live,
-    server_fns::{get_execution, get_history, get_task_names},
+    server_fns::{get_execution, get_history, get_search_words, get_task_names},
 };
 
 /// The executions that match some filters, a page of them at a time, and the details of one beside them.
 pub struct History {
     query: Memo<Result<HistoryQuery, InvalidQuery>>,
+    /// What the address searches for, whether it is a search or not.
+    search: Memo<String>,
     selected: Memo<Option<Result<i64, InvalidQuery>>>,
     /// The task types to choose from, and when they were asked for.
     names: Resource<(Vec<String>, DateTime<Utc>)>,
@@ -42,6 +44,7 @@ impl LazyRoute for History {
         let selected = Memo::new(move |_| search.with(|search| selected_of(search)));
         Self {
             query,
+            search: Memo::new(move |_| search.with(|search| url::param(search, url::SEARCH)).unwrap_or_default()),
             selected,
             names: Resource::new(|| (), |()| names()),
             page: Resource::new(move || query.get(), fetch),
@@ -64,7 +67,7 @@ impl LazyRoute for History {
 
 #[component]
 fn HistoryView(data: History) -> impl IntoView {
-    let History { query, selected, names, page, execution } = data;
+    let History { query, search, selected, names, page, execution } = data;
     let live = use_live();
     let navigate = use_navigate();
     let go = Callback::new(move |(to, replace): (String, bool)| {
@@ -85,6 +88,8 @@ fn HistoryView(data: History) -> impl IntoView {
         Err(error) => problem.set(Some(error)),
     });
     let reload = Callback::new(move |()| page.refetch());
+    let known = RwSignal::new(Known::default());
+    let ask = Callback::new(move |()| ask_for_words(known));
     let change = Callback::new(move |(query, replace): (HistoryQuery, bool)| go.run((url::history(&query), replace)));
     view! {
         <Title text=format!("Task History · {TITLE}")/>
@@ -96,7 +101,7 @@ fn HistoryView(data: History) -> impl IntoView {
                 <Suspense fallback=|| view! { <div class="filters skeleton"></div> }>
                     {move || Suspend::new(async move {
                         let (names, now) = names.await;
-                        view! { <HistoryFilters query=filters names now change/> }
+                        view! { <HistoryFilters query=filters search names known ask now change/> }
                     })}
                 </Suspense>
                 <Transition fallback=RowSkeletons>
@@ -127,6 +132,15 @@ fn HistoryView(data: History) -> impl IntoView {
 async fn names() -> (Vec<String>, DateTime<Utc>) {
     let names = get_task_names().await;
     (names.unwrap_or_else(|_| REGISTERED_TASK_TYPES.map(str::to_owned).into()), Utc::now())
+}
+
+/// Without an answer there is less to choose from.
+fn ask_for_words(known: RwSignal<Known>) {
+    spawn_local(async move {
+        if let Ok(words) = get_search_words().await {
+            known.try_set(words);
+        }
+    });
 }
 
 async fn fetch(query: Result<HistoryQuery, InvalidQuery>) -> Result<(HistoryQuery, HistoryPage), AppError> {

@@ -38,6 +38,8 @@ const POLL: Duration = Duration::from_secs(2);
 const OWN_BATCH: Duration = Duration::from_millis(25);
 /// Waiting events below this are the ordinary flow.
 const BACKLOG: u64 = 5000;
+/// How long until days that are over are looked at again.
+const INDEX_PAUSE: Duration = Duration::from_secs(60);
 
 /// A running server.
 #[derive(Debug)]
@@ -189,6 +191,7 @@ async fn run(store: Store, recorder: Recorder, hub: Hub, retention: Retention, s
     tasks.spawn(recorder.clone().run());
     tasks.spawn(watchdog::run(store.clone(), recorder.clone(), hub.clone(), stall_floor));
     tasks.spawn(take_pulse(store.clone(), recorder, hub));
+    tasks.spawn(index_days(store.clone()));
     tasks.spawn(keep_house(store, retention));
     match tasks.join_next().await {
         Some(Err(panic)) => Err(panic.into()),
@@ -304,6 +307,24 @@ async fn take_pulse(store: Store, recorder: Recorder, hub: Hub) {
             events_waiting: if down_since.is_some() || waiting > BACKLOG { waiting } else { 0 },
         });
         tokio::time::sleep(PULSE).await;
+    }
+}
+
+/// Gives days that are over the index that searches use, one at a time, the newest first.
+async fn index_days(store: Store) {
+    loop {
+        // A server that starts has more urgent things to do.
+        tokio::time::sleep(INDEX_PAUSE).await;
+        loop {
+            match store.index_closed_day(Utc::now()).await {
+                Ok(Some(partition)) => tracing::debug!(partition, "a day that is over can be searched"),
+                Ok(None) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "a day that is over could not be made searchable");
+                    break;
+                }
+            }
+        }
     }
 }
 

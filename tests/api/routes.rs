@@ -5,7 +5,7 @@ use taskscope::server::http::{Access, RouteInfo};
 
 use crate::support::TestServer;
 
-const INVENTORY: [(&str, &str, Access); 102] = [
+const INVENTORY: [(&str, &str, Access); 103] = [
     ("ANY", "/api/{*rest}", Access::Anyone),
     ("DELETE", "/api/v1/agents/{id}", Access::Anyone),
     ("DELETE", "/api/v1/assignments/{id}", Access::Anyone),
@@ -76,6 +76,7 @@ const INVENTORY: [(&str, &str, Access); 102] = [
     ("POST", "/api/fn/run", Access::Anyone),
     ("POST", "/api/fn/run_log", Access::Anyone),
     ("POST", "/api/fn/runs", Access::Anyone),
+    ("POST", "/api/fn/search_words", Access::Anyone),
     ("POST", "/api/fn/start_run", Access::Anyone),
     ("POST", "/api/fn/task_names", Access::Anyone),
     ("POST", "/api/fn/task_types", Access::Anyone),

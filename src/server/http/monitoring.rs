@@ -29,7 +29,8 @@ pub(super) async fn metrics(State(store): State<Store>, RawQuery(query): RawQuer
     Ok(Json(store.metrics(window).await?))
 }
 
-/// Executions, newest first, with the exact number of those that match.
+/// Executions, newest first, with the exact number of those that match. What would take longer than a second says by `searched_back_to`
+/// how far back it looked; the number counts what was found until there.
 #[utoipa::path(
     get, path = "/api/v1/monitoring/history", tag = "monitoring",
     params(
@@ -38,7 +39,7 @@ pub(super) async fn metrics(State(store): State<Store>, RawQuery(query): RawQuer
         ("stalled" = Option<bool>, Query, description = "true: only active executions that count as stalled"),
         ("start_date" = Option<String>, Query, description = "Created at this ISO 8601 time or later; UTC without an offset"),
         ("end_date" = Option<String>, Query, description = "Created at this time or earlier; a bare date means its whole day"),
-        ("q" = Option<String>, Query, description = "Text in error message, task id or params; 3 characters or more"),
+        ("q" = Option<String>, Query, description = "A search, such as status:failed duration:>2s \"connection refused\": words in error, traceback, task id or params, and keys; a wrong one is refused with the place that is wrong"),
         ("worker" = Option<String>, Query, description = "The worker"),
         ("queue" = Option<String>, Query, description = "The queue"),
         ("min_duration_ms" = Option<i64>, Query, description = "Ran this long or longer", minimum = 0),

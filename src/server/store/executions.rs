@@ -108,7 +108,10 @@ async fn rows_of(tx: &mut PgConnection, keys: &[(DateTime<Utc>, i64)]) -> Result
     let (Some(newest), Some(oldest)) = (keys.first(), keys.last()) else { return Ok(Vec::new()) };
     let (times, ids): (Vec<_>, Vec<_>) = keys.iter().copied().unzip();
     let mut sql = QueryBuilder::<Postgres>::new(format!("select {COLUMNS} from task_execution_logs e join unnest("));
-    sql.push_bind(times).push(", ").push_bind(ids).push(") as k (created_at, id) using (created_at, id) where e.created_at between ");
+    sql.push_bind(times)
+        .push(", ")
+        .push_bind(ids)
+        .push(") as k (created_at, id) using (created_at, id) where e.created_at between ");
     sql.push_bind(oldest.0).push(" and ").push_bind(newest.0).push(" order by e.created_at desc, e.id desc");
     let rows: Vec<ExecutionRow> = sql.build_query_as().fetch_all(tx).await?;
     Ok(rows.into_iter().map(Into::into).collect())

@@ -101,7 +101,8 @@ async fn slice(
     wanted: Wanted,
     limit: Duration,
 ) -> Result<Option<Found>, sqlx::Error> {
-    let mut sql = QueryBuilder::<Postgres>::new("with found as materialized (select e.created_at, e.id from task_execution_logs e");
+    let mut sql =
+        QueryBuilder::<Postgres>::new("with found as materialized (select e.created_at, e.id from task_execution_logs e");
     filter.push(&mut sql);
     sql.push(" and e.created_at >= ").push_bind(start).push(" and e.created_at < ").push_bind(end);
     sql.push("), page as (select * from found order by created_at desc, id desc limit ").push_bind(wanted.limit);
@@ -148,8 +149,10 @@ impl Slices {
         if last < self.oldest {
             return None;
         }
-        let (grain, more) = if self.hours % 24 == 0 { (TimeDelta::days(1), self.hours - 24) } else { (TimeDelta::hours(1), self.hours - 1) };
-        let start = last.duration_trunc(grain).ok().zip(TimeDelta::try_hours(more)).and_then(|(at, more)| at.checked_sub_signed(more));
+        let (grain, more) =
+            if self.hours % 24 == 0 { (TimeDelta::days(1), self.hours - 24) } else { (TimeDelta::hours(1), self.hours - 1) };
+        let start =
+            last.duration_trunc(grain).ok().zip(TimeDelta::try_hours(more)).and_then(|(at, more)| at.checked_sub_signed(more));
         Some((start.unwrap_or(self.oldest).max(self.oldest), self.end))
     }
 

@@ -118,7 +118,9 @@ fn push_param(sql: &mut Sql, path: &[String], value: &Scalar) {
 /// A condition that holds of all texts with such a param, for the index. A number that is written otherwise than Postgres does has none.
 fn push_param_text(sql: &mut Sql, path: &[String], literals: &[String]) {
     let Some(key) = path.last().filter(|key| key.parse::<u32>().is_err()) else { return };
-    let is_usual = |literal: &String| Number::parse(literal).is_none() || literal.parse::<u64>().is_ok_and(|number| number.to_string() == *literal);
+    let is_usual = |literal: &String| {
+        Number::parse(literal).is_none() || literal.parse::<u64>().is_ok_and(|number| number.to_string() == *literal)
+    };
     if !literals.iter().all(is_usual) {
         return;
     }
@@ -203,5 +205,6 @@ fn json(text: &str) -> String {
 
 /// Whether a word means something else than a text in JSON, within what Postgres can hold.
 fn is_json_literal(word: &str) -> bool {
-    matches!(word, "true" | "false" | "null") || Number::parse(word).is_some() && serde_json::from_str::<serde_json::Number>(word).is_ok()
+    matches!(word, "true" | "false" | "null")
+        || Number::parse(word).is_some() && serde_json::from_str::<serde_json::Number>(word).is_ok()
 }

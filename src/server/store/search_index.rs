@@ -25,9 +25,12 @@ impl Store {
         // A connection of its own: its limits are other ones, and the lock ends with it whatever happens.
         let mut connection = PgConnection::connect_with(&self.pool.connect_options()).await?;
         let limit = LIMIT.as_millis().to_string();
-        sqlx::query!("select set_config('statement_timeout', $1, false), set_config('lock_timeout', '5s', false)", limit)
-            .fetch_one(&mut connection)
-            .await?;
+        sqlx::query!(
+            "select set_config('statement_timeout', $1, false) as a, set_config('lock_timeout', '5s', false) as b",
+            limit
+        )
+        .fetch_one(&mut connection)
+        .await?;
         let is_ours = sqlx::query_scalar!(r#"select pg_try_advisory_lock(hashtext('taskscope search index')) as "ours!""#);
         if !is_ours.fetch_one(&mut connection).await? {
             return Ok(None);

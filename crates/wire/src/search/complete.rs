@@ -1,7 +1,4 @@
-use super::{
-    Flag, KEYS,
-    write::is_plain_value,
-};
+use super::{Flag, KEYS, write::is_plain_value};
 use crate::TaskStatus;
 
 /// The most suggestions at once.

@@ -14,7 +14,7 @@ mod write;
 
 pub use complete::{Completion, Completions, Known, complete};
 pub use expr::{Expr, Flag, Name, Number, ParamTest, Range, Scalar, Term, When};
-pub use key::{Key, KEYS};
+pub use key::{KEYS, Key};
 pub use simple::Simple;
 
 /// Bounds of a search.

@@ -81,7 +81,9 @@ impl Parser<'_> {
             parts.push(part);
         }
         match short {
-            Some((at, length)) if !long => Err(error(at, length, format!("a text to search for must have {WORD} characters or more"))),
+            Some((at, length)) if !long => {
+                Err(error(at, length, format!("a text to search for must have {WORD} characters or more")))
+            }
             _ => Expr::all(parts).ok_or_else(|| self.term_missing()),
         }
     }
@@ -116,11 +118,7 @@ impl Parser<'_> {
         Ok(inner)
     }
 
-    fn nested(
-        &mut self,
-        start: usize,
-        inner: impl FnOnce(&mut Self) -> Result<Expr, SearchError>,
-    ) -> Result<Expr, SearchError> {
+    fn nested(&mut self, start: usize, inner: impl FnOnce(&mut Self) -> Result<Expr, SearchError>) -> Result<Expr, SearchError> {
         if self.depth == DEPTH {
             return Err(error(start, 1, format!("at most {DEPTH} parentheses and negations may stand within each other")));
         }
@@ -262,7 +260,11 @@ impl Parser<'_> {
 
     fn term_missing(&self) -> SearchError {
         let length = usize::from(self.at < self.chars.len());
-        error(self.at, length, format!("a term must stand here: a word, a phrase in quotation marks or a key such as status:; {QUOTE_IT}"))
+        error(
+            self.at,
+            length,
+            format!("a term must stand here: a word, a phrase in quotation marks or a key such as status:; {QUOTE_IT}"),
+        )
     }
 }
 
@@ -350,9 +352,21 @@ mod tests {
 
     #[test]
     fn what_texts_hold_is_no_key() {
-        for text in ["ValueError: x", "Error: no such file", "http://host/a", "localhost:5432", "app.tasks:add", "10:30:22", "f(a,b)", "{\"a\":1}"] {
+        for text in [
+            "ValueError: x",
+            "Error: no such file",
+            "http://host/a",
+            "localhost:5432",
+            "app.tasks:add",
+            "10:30:22",
+            "f(a,b)",
+            "{\"a\":1}",
+        ] {
             let search = Search::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
-            assert!(search.simple().is_none() && search.required().all(|term| matches!(term, super::Term::Text(_))), "{search:?}");
+            assert!(
+                search.simple().is_none() && search.required().all(|term| matches!(term, super::Term::Text(_))),
+                "{search:?}"
+            );
         }
     }
 
@@ -412,9 +426,48 @@ mod tests {
     /// Texts of pieces that mean something, in any order.
     fn pieces() -> impl Strategy<Value = String> {
         let words = prop::sample::select(vec![
-            "status:", "failed", ",", "task:", "a*b", "params.", "x.y", ":", "42", ">", "<=", "..", "duration:", "2s", "1.5h", "created:",
-            "2026-11-01", "2026-11-01T10:30:00+02:00", "error:", "wait:", "attempt:", "is:", "retried", "source:", "sql", "id:", "\"", "\\",
-            "(", ")", "-", "NOT ", " OR ", " AND ", " ", "refused", "to", "é", "*", "null", "1e5", "-7",
+            "status:",
+            "failed",
+            ",",
+            "task:",
+            "a*b",
+            "params.",
+            "x.y",
+            ":",
+            "42",
+            ">",
+            "<=",
+            "..",
+            "duration:",
+            "2s",
+            "1.5h",
+            "created:",
+            "2026-11-01",
+            "2026-11-01T10:30:00+02:00",
+            "error:",
+            "wait:",
+            "attempt:",
+            "is:",
+            "retried",
+            "source:",
+            "sql",
+            "id:",
+            "\"",
+            "\\",
+            "(",
+            ")",
+            "-",
+            "NOT ",
+            " OR ",
+            " AND ",
+            " ",
+            "refused",
+            "to",
+            "é",
+            "*",
+            "null",
+            "1e5",
+            "-7",
         ]);
         prop::collection::vec(words, 0..14).prop_map(|words| words.concat())
     }

@@ -15,11 +15,14 @@ pub(super) const UNITS: [(&str, i64); 5] = [("d", 86_400_000), ("h", 3_600_000),
 /// The longest span of time: a hundred years.
 const LONGEST: f64 = 36_525.0 * 86_400_000.0;
 
-const SPAN: &str = "must be a number with a unit (ms, s, m, h or d) such as 1.5s, one with <, <=, > or >= before it, or a range such as 1s..5s";
+const SPAN: &str =
+    "must be a number with a unit (ms, s, m, h or d) such as 1.5s, one with <, <=, > or >= before it, or a range such as 1s..5s";
 
 pub(super) fn term(parser: &mut Parser<'_>, key: Key, path: Piece) -> Result<Term, SearchError> {
     Ok(match key.word {
-        "status" => Term::Status(each(parser, key, "pending, running, success or failed", |word| word.parse::<TaskStatus>().ok())?),
+        "status" => {
+            Term::Status(each(parser, key, "pending, running, success or failed", |word| word.parse::<TaskStatus>().ok())?)
+        }
         "source" => Term::Source(each(parser, key, "native, taskiq or sql", Source::parse)?),
         "task" => Term::Task(names(parser)?),
         "worker" => Term::Worker(names(parser)?),
@@ -55,7 +58,8 @@ fn each<T>(parser: &mut Parser<'_>, key: Key, allowed: &str, read: impl Fn(&str)
 }
 
 fn names(parser: &mut Parser<'_>) -> Result<Vec<Name>, SearchError> {
-    let name = |value: Piece| if !value.quoted && value.text.contains('*') { Name::Glob(value.text) } else { Name::Exact(value.text) };
+    let name =
+        |value: Piece| if !value.quoted && value.text.contains('*') { Name::Glob(value.text) } else { Name::Exact(value.text) };
     Ok(parser.values()?.into_iter().map(name).collect())
 }
 
@@ -75,7 +79,9 @@ fn message(value: Piece) -> Result<String, SearchError> {
 fn keys(path: &Piece) -> Result<Vec<String>, SearchError> {
     let keys: Vec<String> = path.text.split('.').map(str::to_owned).collect();
     if keys.iter().any(String::is_empty) || path.text.contains(['"', ',']) {
-        return Err(path.error("params must be followed by the path of a param, such as params.message_id:42 or params.user.name:ada"));
+        return Err(
+            path.error("params must be followed by the path of a param, such as params.message_id:42 or params.user.name:ada")
+        );
     }
     Ok(keys)
 }
@@ -86,7 +92,9 @@ fn param_test(values: &[Piece]) -> Result<ParamTest, SearchError> {
     {
         if value.text.starts_with(['<', '>']) {
             let (sign, _) = sign(&value.text);
-            return number_range(value).ok_or_else(|| value.error(format!("a number must stand after {sign}"))).map(ParamTest::Number);
+            return number_range(value)
+                .ok_or_else(|| value.error(format!("a number must stand after {sign}")))
+                .map(ParamTest::Number);
         }
         if let Some(range) = number_range(value).filter(|range| matches!(range, Range::Between(..))) {
             return Ok(ParamTest::Number(range));

@@ -4,10 +4,7 @@ use std::fmt::{self, Display, Formatter, Write};
 
 use chrono::SecondsFormat;
 
-use super::{
-    Expr, Name, ParamTest, Range, Scalar, Search, Term, When,
-    value::UNITS,
-};
+use super::{Expr, Name, ParamTest, Range, Scalar, Search, Term, When, value::UNITS};
 
 impl Display for Search {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
