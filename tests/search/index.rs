@@ -44,7 +44,7 @@ async fn days_that_are_over_get_their_index_and_searches_use_it() {
     let fill = format!(
         "insert into task_execution_logs (task_id, task_name, status, params, error_message, created_at)
              select md5(i::text), 't', case when i % 30 = 0 then 'failed' else 'success' end, jsonb_build_object('n', md5((-i)::text)),
-                 case when i % 30 = 0 then 'no ' || md5((i * 7)::text) end, now() - interval '2 days'
+                 case when i % 30 = 0 then 'no ' || md5('error ' || i) end, now() - interval '2 days'
              from generate_series(1, 30000) i;
          analyze {}",
         partition(2)

@@ -1,3 +1,4 @@
+use chrono::Utc;
 use serde_json::{Value, json};
 
 use super::{found, refused, search};
@@ -123,12 +124,14 @@ async fn each_key_finds_what_it_says() {
         ("-(status:failed OR status:success)", &["c"]),
         ("-connection -status:success", &["d"]),
     ];
-    for (q, ids) in cases {
-        let wanted: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
-        let mut ids = found(&server, q).await;
-        ids.dedup();
-        assert_eq!(ids, wanted, "{q}");
+    let mut wrong = Vec::new();
+    for (q, wanted) in cases {
+        let ids = found(&server, q).await;
+        if ids != *wanted {
+            wrong.push(format!("{q} finds {ids:?}, not {wanted:?}"));
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -150,7 +153,7 @@ async fn what_is_searched_for_is_never_sql() {
         "\"'); delete from task_execution_logs where ('a' = 'a\"",
         "task:\"' or true --\"",
         "params.a'b:1",
-        "params.{a,b}:\"}'\"",
+        "params.{a}:\"}'\"",
         "params.x:\"\\\"}'::jsonb\"",
         "worker:%",
         "queue:$1",
@@ -216,7 +219,7 @@ async fn numbers_of_any_size_are_no_failure() {
 async fn what_is_known_can_be_chosen_from() {
     let server = server().await;
     server
-        .report(&json!([{ "type": "task_started", "task_id": "e", "task_name": "t", "worker": "w-9", "queue": "q9",
+        .report(&json!([{ "type": "task_started", "timestamp": Utc::now(), "task_id": "e", "task_name": "t", "worker": "w-9", "queue": "q9",
                           "params": { "args": [], "kwargs": { "b": 1, "odd key": 2 } } }]))
         .await;
     server.executions(6).await;

@@ -17,7 +17,7 @@ async fn search(server: &TestServer, q: &str) -> Response {
     server.get(&format!("/api/v1/monitoring/history?q={q}")).await
 }
 
-/// The task ids that a search finds, in their order.
+/// The task ids that a search finds, each once, in their order.
 async fn found(server: &TestServer, q: &str) -> Vec<String> {
     let response = search(server, q).await;
     let status = response.status();

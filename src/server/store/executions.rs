@@ -1,68 +1,22 @@
-//! The history and single executions.
+//! Rows of the log as executions, and single ones.
 
-use std::time::Duration;
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::{FromRow, Postgres, QueryBuilder, Transaction};
+use taskscope_wire::{AttemptSummary, Execution, Json, Source, StallReason, TaskStatus};
 
-use chrono::{DateTime, Utc};
-use sqlx::{FromRow, PgConnection, Postgres, QueryBuilder};
-use taskscope_wire::{AttemptSummary, Execution, HistoryPage, HistoryQuery, Json, Source, StallReason, TaskStatus};
+use super::{Store, StoreError, read};
 
-use super::{
-    Store, StoreError,
-    filter::Filter,
-    position, read,
-    scan::{Wanted, scan},
-};
-
-/// How long a query of the history may look through the log, so that its answer takes less than a second.
-const SEARCH_BUDGET: Duration = Duration::from_millis(850);
-
-/// Columns of an [`ExecutionRow`], from the log as `e`. A later attempt was created later, which spares most partitions.
-const COLUMNS: &str = "
+/// Columns of an [`ExecutionRow`], from the log as `e`.
+pub(super) const COLUMNS: &str = "
     e.id, e.task_name, e.status, e.source, e.task_id, e.params::text as params, e.queued_at, e.started_at, e.completed_at, e.duration_ms,
     e.error_message, e.error_traceback, e.created_at, e.updated_at, e.attempt, e.max_retries, e.queue, e.worker,
     e.labels::text as labels, e.result::text as result, e.error_type, e.error_fingerprint,
-    case when e.status = 'running' then (select a.stalled from task_active a where a.id = e.id) end as stalled,
-    e.status = 'failed' and exists (
-        select from task_execution_logs later
-        where later.task_id = e.task_id and later.created_at >= e.created_at and later.attempt > e.attempt
-    ) as retried";
+    case when e.status = 'running' then (select a.stalled from task_active a where a.id = e.id) end as stalled";
+
+/// How much later than an attempt the next one is looked for. Without a bound every partition since would be.
+const NEXT_ATTEMPT: TimeDelta = TimeDelta::days(7);
 
 impl Store {
-    /// A page of the history, newest first, with the number of executions that match: exactly, unless the page says how far back it looked.
-    ///
-    /// # Errors
-    /// Postgres doesn't answer, or not in time.
-    pub async fn history(&self, query: &HistoryQuery) -> Result<HistoryPage, StoreError> {
-        self.history_within(query, SEARCH_BUDGET).await
-    }
-
-    /// [`Store::history`] that looks through the log for so long.
-    ///
-    /// # Errors
-    /// Postgres doesn't answer, or not in time.
-    pub async fn history_within(&self, query: &HistoryQuery, budget: Duration) -> Result<HistoryPage, StoreError> {
-        let filter = Filter::new(query)?;
-        let page_size = i64::from(query.page_size);
-        let wanted = Wanted { offset: i64::from(query.page - 1) * page_size, limit: page_size };
-        read(async {
-            let mut tx = self.snapshot().await?;
-            let position = position(&mut tx).await?;
-            let found = scan(&mut tx, &filter, wanted, budget).await?;
-            let items = rows_of(&mut tx, &found.keys).await?;
-            Ok(HistoryPage {
-                total_count: found.total,
-                page: query.page,
-                page_size: query.page_size,
-                total_pages: (found.total + page_size - 1) / page_size,
-                position,
-                cursor: query.cursor,
-                searched_back_to: found.back_to,
-                items,
-            })
-        })
-        .await
-    }
-
     /// One execution, whole, with all attempts of its task.
     ///
     /// # Errors
@@ -75,6 +29,7 @@ impl Store {
             let row: Option<ExecutionRow> = query.build_query_as().fetch_optional(&mut *tx).await?;
             let Some(row) = row else { return Ok(None) };
             let mut execution = Execution::from(row);
+            mark_retried(&mut tx, std::slice::from_mut(&mut execution)).await?;
             let attempts = sqlx::query!(
                 r#"select id, attempt, status, started_at, duration_ms, error_message
                    from task_execution_logs
@@ -103,22 +58,34 @@ impl Store {
     }
 }
 
-/// The executions with these keys, newest first as the keys are. Their times tell Postgres which partitions to look at.
-async fn rows_of(tx: &mut PgConnection, keys: &[(DateTime<Utc>, i64)]) -> Result<Vec<Execution>, sqlx::Error> {
-    let (Some(newest), Some(oldest)) = (keys.first(), keys.last()) else { return Ok(Vec::new()) };
-    let (times, ids): (Vec<_>, Vec<_>) = keys.iter().copied().unzip();
-    let mut sql = QueryBuilder::<Postgres>::new(format!("select {COLUMNS} from task_execution_logs e join unnest("));
-    sql.push_bind(times)
-        .push(", ")
-        .push_bind(ids)
-        .push(") as k (created_at, id) using (created_at, id) where e.created_at between ");
-    sql.push_bind(oldest.0).push(" and ").push_bind(newest.0).push(" order by e.created_at desc, e.id desc");
-    let rows: Vec<ExecutionRow> = sql.build_query_as().fetch_all(tx).await?;
-    Ok(rows.into_iter().map(Into::into).collect())
+/// Says of failed executions whether a later attempt is known.
+pub(super) async fn mark_retried(
+    tx: &mut Transaction<'static, Postgres>,
+    executions: &mut [Execution],
+) -> Result<(), StoreError> {
+    let failed = executions.iter().filter(|execution| execution.status == TaskStatus::Failed && execution.task_id.is_some());
+    let (ids, times): (Vec<i64>, Vec<DateTime<Utc>>) = failed.map(|execution| (execution.id, execution.created_at)).unzip();
+    let (Some(first), Some(last)) = (times.iter().min(), times.iter().max()) else { return Ok(()) };
+    let retried = sqlx::query_scalar!(
+        r#"select e.id from task_execution_logs e
+           where e.id = any($1) and e.created_at >= $2 and e.created_at <= $3 and exists (
+               select from task_execution_logs later
+               where later.task_id = e.task_id and later.attempt > e.attempt and later.created_at >= e.created_at
+                 and later.created_at >= $2 and later.created_at < $4
+           )"#,
+        &ids,
+        *first,
+        *last,
+        *last + NEXT_ATTEMPT,
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    executions.iter_mut().for_each(|execution| execution.retried = retried.contains(&execution.id));
+    Ok(())
 }
 
 #[derive(FromRow)]
-struct ExecutionRow {
+pub(super) struct ExecutionRow {
     id: i64,
     task_name: String,
     status: String,
@@ -142,7 +109,6 @@ struct ExecutionRow {
     error_type: Option<String>,
     error_fingerprint: Option<String>,
     stalled: Option<String>,
-    retried: bool,
 }
 
 impl From<ExecutionRow> for Execution {
@@ -171,7 +137,7 @@ impl From<ExecutionRow> for Execution {
             error_type: row.error_type,
             error_fingerprint: row.error_fingerprint,
             stalled: row.stalled.as_deref().and_then(StallReason::parse),
-            retried: row.retried,
+            retried: false,
             attempts: Vec::new(),
         }
     }

@@ -3,8 +3,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{Postgres, QueryBuilder};
 use taskscope_wire::{
-    HistoryQuery, TaskStatus,
-    search::{Name, Search, Term},
+    Cursor, HistoryQuery, TaskStatus,
+    search::{Name, Search, Simple, Term},
 };
 
 use super::{StoreError, search::push_search};
@@ -12,32 +12,34 @@ use super::{StoreError, search::push_search};
 /// A query of the history whose search was understood.
 #[derive(Debug)]
 pub(super) struct Filter<'a> {
-    query: &'a HistoryQuery,
+    pub(super) query: &'a HistoryQuery,
     search: Option<Search>,
     /// The moment that ages in the search go back from.
     now: DateTime<Utc>,
 }
 
 impl<'a> Filter<'a> {
-    /// Understands a query. Ages go by its cursor, so that other pages of it hold the same.
+    /// Understands a query. Ages in its search go back from `now`, which is the cursor's moment, so that all pages hold the same.
     ///
     /// # Errors
     /// `q` is no search. What comes from outside was checked before.
-    pub(super) fn new(query: &'a HistoryQuery) -> Result<Self, StoreError> {
+    pub(super) fn new(query: &'a HistoryQuery, now: DateTime<Utc>) -> Result<Self, StoreError> {
         let search = query.search().map_err(|invalid| StoreError::Refused(invalid.to_string()))?;
-        let now = query.cursor.map_or_else(Utc::now, |cursor| cursor.until);
         Ok(Self { query, search, now })
     }
 
-    /// Whether counts by task type, status and time can answer it: [`Search::simple`] says what of that the search asks for.
-    pub(super) fn is_simple(&self) -> bool {
+    /// What the search asks for, where counts by task type, status and time can answer the whole query.
+    pub(super) fn simple(&self) -> Option<Simple> {
         let query = self.query;
         let has_more = query.stalled
             || query.worker.is_some()
             || query.queue.is_some()
             || query.min_duration_ms.is_some()
             || query.max_duration_ms.is_some();
-        !has_more && self.search.as_ref().is_none_or(|search| search.simple().is_some())
+        if has_more {
+            return None;
+        }
+        self.search.as_ref().map_or_else(|| Some(Simple::default()), Search::simple)
     }
 
     /// Whether it asks for tasks by their whole ids, which an index finds wherever they are.
@@ -63,13 +65,20 @@ impl<'a> Filter<'a> {
         (start, end)
     }
 
-    /// Adds the where clause on the log as `e`: filters joined by AND, values of one filter by OR.
+    /// Adds the where clause on the log as `e`, without the cursor: filters joined by AND, values of one filter by OR.
     pub(super) fn push(&self, sql: &mut QueryBuilder<Postgres>) {
         push_filters(sql, self.query);
         if let Some(search) = &self.search {
             sql.push(" and ");
             push_search(sql, search, self.now);
         }
+    }
+}
+
+/// Adds a condition to a where clause on the log as `e`: what a cursor's pages hold.
+pub(super) fn push_cursor(sql: &mut QueryBuilder<Postgres>, cursor: Option<Cursor>) {
+    if let Some(cursor) = cursor {
+        sql.push(" and e.created_at <= ").push_bind(cursor.until).push(" and e.id <= ").push_bind(cursor.last_id);
     }
 }
 
@@ -98,9 +107,6 @@ fn push_filters(sql: &mut QueryBuilder<Postgres>, query: &HistoryQuery) {
     }
     if let Some(end) = query.end_date {
         sql.push(" and e.created_at <= ").push_bind(end);
-    }
-    if let Some(cursor) = query.cursor {
-        sql.push(" and e.created_at <= ").push_bind(cursor.until).push(" and e.id <= ").push_bind(cursor.last_id);
     }
     if let Some(worker) = &query.worker {
         sql.push(" and e.worker = ").push_bind(worker.clone());

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use sqlx::{Acquire, PgConnection, Postgres, QueryBuilder};
 
-use super::filter::Filter;
+use super::filter::{Filter, push_cursor};
 
 /// Hours of the first slice.
 const FIRST: i64 = 24;
@@ -104,6 +104,7 @@ async fn slice(
     let mut sql =
         QueryBuilder::<Postgres>::new("with found as materialized (select e.created_at, e.id from task_execution_logs e");
     filter.push(&mut sql);
+    push_cursor(&mut sql, filter.query.cursor);
     sql.push(" and e.created_at >= ").push_bind(start).push(" and e.created_at < ").push_bind(end);
     sql.push("), page as (select * from found order by created_at desc, id desc limit ").push_bind(wanted.limit);
     sql.push(" offset ").push_bind(wanted.offset);

@@ -1,6 +1,6 @@
 //! What the log holds, to choose from while a search is typed.
 
-use taskscope_wire::search::{Known, Search};
+use taskscope_wire::search::{Expr, Known, Search, Term};
 
 use super::{Store, StoreError};
 
@@ -45,7 +45,12 @@ impl Store {
                order by 1 limit 500"#
         );
         let keys = keys.fetch_all(&self.pool).await?;
-        // A key with a space or a dot in it can't be written as a path.
-        Ok(keys.into_iter().filter(|key| Search::parse(&format!("params.{key}:1")).is_ok()).collect())
+        Ok(keys.into_iter().filter(|key| is_path(key)).collect())
     }
+}
+
+/// Whether keys can be written as a path: one with a space in it can't.
+fn is_path(keys: &str) -> bool {
+    let search = Search::parse(&format!("params.{keys}:1"));
+    search.is_ok_and(|search| matches!(search.expr(), Expr::Term(Term::Param { path, .. }) if path.join(".") == keys))
 }

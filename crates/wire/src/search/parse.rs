@@ -140,7 +140,7 @@ impl Parser<'_> {
     }
 
     /// Reads a key with its colon, and for a param the path; none where a plain word stands. What a text is likely to hold is no key: a
-    /// word with a colon at its end, the beginning of a URL, a host with its port.
+    /// word with a colon at its end, the letter of a drive, the beginning of a URL, a host with its port.
     fn key(&mut self) -> Result<Option<(Key, Piece)>, SearchError> {
         let start = self.at;
         let word: String = self.chars[start..].iter().take_while(|char| char.is_ascii_alphabetic() || **char == '_').collect();
@@ -159,7 +159,9 @@ impl Parser<'_> {
                 self.at = colon + 1;
                 Ok(Some((key, self.path(start, colon))))
             }
-            None if is_lower && has_value && after[0] != '/' && !is_port(after) => Err(error(start, word.len(), unknown(&word))),
+            None if is_lower && word.len() > 1 && has_value && after[0] != '/' && !is_port(after) => {
+                Err(error(start, word.len(), unknown(&word)))
+            }
             _ => Ok(None),
         }
     }
@@ -343,6 +345,7 @@ mod tests {
             ("created:<1h", "created:<1h"),
             ("created:2026-11-01..2026-11-05", "created:2026-11-01..2026-11-05"),
             ("created:>=2026-11-01T10:30", "created:>=2026-11-01T10:30:00Z"),
+            ("created:<2026-11-01T10:30Z", "created:<2026-11-01T10:30:00Z"),
             ("source:taskiq,sql is:stalled", "source:taskiq,sql is:stalled"),
         ];
         for (text, canonical) in cases {
@@ -359,6 +362,7 @@ mod tests {
             "localhost:5432",
             "app.tasks:add",
             "10:30:22",
+            "c:\\temp",
             "f(a,b)",
             "{\"a\":1}",
         ] {

@@ -152,7 +152,8 @@ fn when(text: &str) -> Option<When> {
         Some(ms) => return Some(When::Ago(ms)),
         None => match text.parse::<NaiveDate>() {
             Ok(day) => When::Day(day),
-            Err(_) => When::At(time::parse(text)?),
+            // Minutes with a Z are not for every parser of times.
+            Err(_) => When::At(time::parse(text).or_else(|| time::parse(text.strip_suffix('Z')?))?),
         },
     };
     let year = match when {
