@@ -1,5 +1,7 @@
 //! The one way in which executions are written: a batch of events in one transaction, with the live messages that it gives.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use sqlx::{Postgres, Transaction};
 use taskscope_wire::{LiveMessage, Position, Source};
@@ -7,6 +9,7 @@ use taskscope_wire::{LiveMessage, Position, Source};
 use super::{
     End, LIVE_CHANNEL, Memo, RowKey, Store, StoreError, StoredAttempt,
     attempt::{Described, FinishText},
+    rollup::{Fact, wait},
 };
 
 /// Says who writes, and that each row is found by its key, through an index, by a plan that is made once. Left alone, Postgres may plan
@@ -25,6 +28,8 @@ pub struct BatchTx {
     position: Position,
     /// An execution that counted as stalled has reported, which no event says: watchers must count anew.
     pub(super) recovered: bool,
+    /// How the attempts that were loaded count, by the ids of their rows. By SQL a row can be made what no report says.
+    pub(super) loaded: HashMap<i64, Fact>,
 }
 
 /// A committed batch.
@@ -44,7 +49,7 @@ impl Store {
     pub async fn begin_batch(&self) -> Result<BatchTx, StoreError> {
         let mut tx = self.pool.begin_with(BEGIN).await?;
         let row = sqlx::query!("select epoch, last_seq from live_stream for update").fetch_one(&mut *tx).await?;
-        Ok(BatchTx { tx, position: Position { epoch: row.epoch, seq: row.last_seq }, recovered: false })
+        Ok(BatchTx { tx, position: Position { epoch: row.epoch, seq: row.last_seq }, recovered: false, loaded: HashMap::new() })
     }
 
     /// Keeps an event that Postgres refuses, with its reason.
@@ -75,7 +80,7 @@ impl BatchTx {
             Row,
             r#"select id as "id!", created_at as "created_at!", updated_at as "updated_at!", source as "source!", task_id as "task_id!",
                       task_name as "task_name!", status as "status!", attempt as "attempt!", queued_at, started_at, completed_at,
-                      reported_ms, params::text, labels::text, queue, worker, max_retries, error_type, error_message,
+                      duration_ms, reported_ms, params::text, labels::text, queue, worker, max_retries, error_type, error_message,
                       error_traceback, result::text, memo::text
                from unnest($1::text[]) as wanted (wanted_id) cross join lateral (
                    select * from task_execution_logs
@@ -88,6 +93,7 @@ impl BatchTx {
         )
         .fetch_all(&mut *self.tx)
         .await?;
+        self.loaded.extend(rows.iter().map(|row| (row.id, Fact::from(row))));
         Ok(rows.into_iter().map(Into::into).collect())
     }
 
@@ -221,6 +227,7 @@ struct Row {
     queued_at: Option<DateTime<Utc>>,
     started_at: Option<DateTime<Utc>>,
     completed_at: Option<DateTime<Utc>>,
+    duration_ms: Option<i64>,
     reported_ms: Option<i64>,
     params: Option<String>,
     labels: Option<String>,
@@ -232,6 +239,18 @@ struct Row {
     error_traceback: Option<String>,
     result: Option<String>,
     memo: Option<String>,
+}
+
+impl From<&Row> for Fact {
+    fn from(row: &Row) -> Self {
+        Self {
+            created_at: row.created_at,
+            task_name: row.task_name.clone(),
+            status: super::executions::status(&row.status),
+            duration_ms: row.duration_ms,
+            wait_ms: wait(row.queued_at, row.started_at),
+        }
+    }
 }
 
 impl From<Row> for StoredAttempt {

@@ -84,7 +84,7 @@ impl Fact {
 }
 
 /// How long an execution waited, where both ends are known. Clocks of two machines may say that it started before it was queued.
-pub(super) fn wait(queued_at: Option<DateTime<Utc>>, started_at: Option<DateTime<Utc>>) -> Option<i64> {
+pub(in crate::server) fn wait(queued_at: Option<DateTime<Utc>>, started_at: Option<DateTime<Utc>>) -> Option<i64> {
     Some((started_at? - queued_at?).num_milliseconds().max(0))
 }
 

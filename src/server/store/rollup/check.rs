@@ -1,6 +1,9 @@
 //! Proves on a live database that what was counted is what the log holds.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use chrono::{DateTime, Utc};
 use sqlx::{Postgres, Transaction};
@@ -29,6 +32,14 @@ pub struct Difference {
     pub counted: i64,
     /// Executions in the log. Where it is the same number, run times, waiting times or minutes differ.
     pub logged: i64,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { grain, start, task_name, status, counted, logged } = self;
+        write!(f, "{grain} {start}: {task_name:?} {status}: {counted} counted, {logged} in the log")?;
+        if counted == logged { f.write_str(" (minutes, run or waiting times differ)") } else { Ok(()) }
+    }
 }
 
 type Cells = BTreeMap<Key, Cell>;
@@ -136,7 +147,7 @@ fn add_to_day(day: &mut Cells, hour: DateTime<Utc>, cells: &Cells) {
 
 fn compare(grain: Grain, start: DateTime<Utc>, counted: &Cells, logged: &Cells, differences: &mut Vec<Difference>) {
     let nothing = Cell::default();
-    let keys: std::collections::BTreeSet<&Key> = counted.keys().chain(logged.keys()).collect();
+    let keys: BTreeSet<&Key> = counted.keys().chain(logged.keys()).collect();
     for key in keys {
         let (one, other) = (counted.get(key).unwrap_or(&nothing), logged.get(key).unwrap_or(&nothing));
         if one != other {

@@ -53,7 +53,7 @@ struct Change {
 }
 
 impl BatchTx {
-    /// Adds to the rollups what a batch changes: how each attempt counted before, and how it does now.
+    /// Adds to the rollups what a batch changes: how each attempt that was loaded counted before, and how it does now.
     ///
     /// # Errors
     /// Postgres doesn't answer.
@@ -64,7 +64,11 @@ impl BatchTx {
     ) -> Result<(), StoreError> {
         let mut deltas = Deltas::default();
         after.into_iter().for_each(|attempt| deltas.record(&Fact::of(attempt), 1));
-        before.into_iter().for_each(|attempt| deltas.record(&Fact::of(attempt), -1));
+        for key in before.into_iter().filter_map(|attempt| attempt.key) {
+            if let Some(fact) = self.loaded.get(&key.id) {
+                deltas.record(fact, -1);
+            }
+        }
         let (mut hours, mut changes) = (Vec::new(), Vec::new());
         for (hour, cells) in deltas.0 {
             let cells = cells.into_iter().filter(|(_, cell)| !cell.is_empty()).map(|((task_name, status), cell)| Change {

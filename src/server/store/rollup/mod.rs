@@ -17,6 +17,7 @@ mod upkeep;
 
 pub use self::check::Difference;
 pub(in crate::server) use self::{
+    cell::{Fact, wait},
     histogram::Histogram,
     read::{Block, Window, blocks, names},
     seek::{Counted, Place},
