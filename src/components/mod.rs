@@ -3,6 +3,7 @@
 
 #![expect(unreachable_pub, reason = "#[component] makes a second function of the same visibility, which nobody exports")]
 
+pub mod charts;
 pub mod format;
 pub mod url;
 

@@ -13,6 +13,8 @@ mod filter;
 mod foreign;
 mod metrics;
 mod partitions;
+mod queue;
+mod series;
 mod workers;
 
 use std::time::Duration;
