@@ -14,6 +14,7 @@ mod live;
 mod pages;
 mod reliability;
 mod rules;
+mod series;
 mod store;
 mod support;
 mod workers;

@@ -277,7 +277,20 @@ mod tests {
 
     #[test]
     fn any_name_of_a_task_type_is_read_back_from_its_path() {
-        let names = ["score_message_task", "app.tasks:send", "a/b c", "..", ".", "100%", "%41", "~41", "a\\b\n", "Größe 任务", "a+b?c#d", "<b>"];
+        let names = [
+            "score_message_task",
+            "app.tasks:send",
+            "a/b c",
+            "..",
+            ".",
+            "100%",
+            "%41",
+            "~41",
+            "a\\b\n",
+            "Größe 任务",
+            "a+b?c#d",
+            "<b>",
+        ];
         for name in names {
             let address = task_type(name);
             assert_eq!(task_type_of(&address).as_deref(), Some(name), "{address}");

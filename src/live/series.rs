@@ -87,7 +87,8 @@ mod tests {
     }
 
     fn event(seq: i64, name: &str, created: i64, status: TaskStatus, was: Option<TaskStatus>) -> Arc<LiveEvent> {
-        let previous = was.map(|status| Previous { task_name: name.to_owned(), status, duration_ms: None, created_at: at(created) });
+        let previous =
+            was.map(|status| Previous { task_name: name.to_owned(), status, duration_ms: None, created_at: at(created) });
         Arc::new(LiveEvent {
             kind: LiveEvent::kind_of(status),
             task_name: name.to_owned(),

@@ -23,7 +23,8 @@ pub enum Next {
 }
 
 impl Next {
-    pub(super) fn and(self, other: Self) -> Self {
+    /// This, or the other where that asks for more.
+    pub fn and(self, other: Self) -> Self {
         if self == Self::Refetch { self } else { other }
     }
 }

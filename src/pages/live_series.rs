@@ -51,9 +51,8 @@ impl ShownSeries {
                 this.apply(&latest);
             }
         });
-        Effect::new(move |again: Option<()>| {
+        Effect::new(move |_| {
             let (wait, _) = this.next.get();
-            let wait = if again.is_some() { wait } else { this.until_over(Utc::now()) };
             let timer = set_timeout_with_handle(move || this.refetch.soon(), wait);
             on_cleanup(move || drop(timer.map(|timer| timer.clear())));
         });
@@ -78,18 +77,13 @@ impl ShownSeries {
         let mut next = Next::Go;
         self.state.update_value(|state| next = state.load(series, &later.unwrap_or_default()));
         self.draw();
-        let wait = if is_complete && next == Next::Go { self.until_over(self.generated_at()) } else { SHORTEST };
+        let wait = if is_complete && next == Next::Go { self.until_over() } else { SHORTEST };
         self.next.update(|(next, times)| (*next, *times) = (wait, *times + 1));
     }
 
     /// Tries again after a while: nothing could be fetched.
     pub(super) fn fail(self) {
         self.next.update(|(next, times)| (*next, *times) = (SHORTEST, *times + 1));
-    }
-
-    /// Fetches anew.
-    pub(super) fn fetch_soon(self) {
-        self.refetch.soon();
     }
 
     fn apply(self, events: &[Arc<LiveEvent>]) {
@@ -126,13 +120,9 @@ impl ShownSeries {
         }
     }
 
-    fn generated_at(self) -> DateTime<Utc> {
-        self.shown.with_untracked(|shown| shown.generated_at)
-    }
-
-    /// How long until the last step is over.
-    fn until_over(self, now: DateTime<Utc>) -> Duration {
-        let end = self.shown.with_untracked(|shown| shown.step_start(shown.steps.len()));
-        (end - now).to_std().unwrap_or_default().clamp(SHORTEST, OLDEST)
+    /// How long after the fetch the last step is over, by the server's clock.
+    fn until_over(self) -> Duration {
+        let left = self.shown.with_untracked(|shown| shown.step_start(shown.steps.len()) - shown.generated_at);
+        left.to_std().unwrap_or_default().clamp(SHORTEST, OLDEST)
     }
 }

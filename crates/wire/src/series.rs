@@ -29,9 +29,8 @@ pub mod series_step {
     pub fn check(seconds: i64, time_window: u32) -> Result<u32, InvalidQuery> {
         let refuse = |allowed: String| InvalidQuery { parameter: "step".to_owned(), allowed, value: seconds.to_string() };
         let known = ALL.into_iter().find(|step| i64::from(*step) == seconds);
-        let step = known.ok_or_else(|| {
-            refuse(format!("must be one of {} seconds", ALL.map(|step| step.to_string()).join(", ")))
-        })?;
+        let step =
+            known.ok_or_else(|| refuse(format!("must be one of {} seconds", ALL.map(|step| step.to_string()).join(", "))))?;
         if time_window * 3600 / step > MOST {
             let least = ALL.into_iter().find(|step| time_window * 3600 / step <= MOST).unwrap_or(86_400);
             return Err(refuse(format!("must be {least} seconds or more for a window of {time_window} hours")));

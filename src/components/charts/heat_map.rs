@@ -63,7 +63,7 @@ pub fn HeatMap(
     let cells = Memo::new(move |_| hours.with(|hours| of_the_week(hours, zone.get())));
     let most = Memo::new(move |_| cells.with(|cells| cells.iter().map(|cell| cell.total).max().unwrap_or_default()));
     let weeks = Memo::new(move |_| hours.with(|hours| hours.total.len() / WEEK));
-    let levels = (1..=LEVELS).map(|level| {
+    let levels = (1..=LEVELS).map(move |level| {
         let d = move || cells.with(|cells| squares(cells, most.get(), level));
         view! { <path class="heat" data-level=level.to_string() d=d></path> }
     });
@@ -166,7 +166,12 @@ fn hour_marks() -> Vec<Mark> {
 fn describe(cells: &[Cell], zone: Zone, weeks: usize) -> String {
     let busiest = cells.iter().enumerate().max_by_key(|(_, cell)| cell.total);
     let busiest = busiest.map(|(at, cell)| format!("{}, {} executions", moment(at), format::grouped(cell.total)));
-    format!("Executions by hour and day of the week, {}, {}. Most: {}.", in_weeks(weeks), zone.in_words(), busiest.unwrap_or_default())
+    format!(
+        "Executions by hour and day of the week, {}, {}. Most: {}.",
+        in_weeks(weeks),
+        zone.in_words(),
+        busiest.unwrap_or_default()
+    )
 }
 
 /// An hour of the week: `Mon 14:00 – 15:00`.

@@ -144,7 +144,8 @@ fn read(series: &Series, measured: Measured, step: usize) -> String {
 fn values(series: &Series, measured: Measured) -> Vec<Vec<String>> {
     let row = |(step, times): (usize, &TimesStep)| {
         let times = measured.of(times);
-        let lines = LINES.map(|(_, value)| times.as_ref().map_or_else(|| format::NONE.to_owned(), |times| format::duration(value(times))));
+        let lines = LINES
+            .map(|(_, value)| times.as_ref().map_or_else(|| format::NONE.to_owned(), |times| format::duration(value(times))));
         let count = format::grouped(times.map_or(0, |times| times.count));
         [step_of(series, step), count].into_iter().chain(lines).collect()
     };

@@ -38,8 +38,8 @@ pub(super) fn counts(most: i64) -> Scale {
 /// An axis of milliseconds.
 pub(super) fn durations(most_ms: f64) -> Scale {
     const UNITS: [i64; 14] = [
-        15_000, 30_000, 60_000, 120_000, 300_000, 600_000, 900_000, 1_800_000, 3_600_000, 7_200_000, 10_800_000, 21_600_000, 43_200_000,
-        86_400_000,
+        15_000, 30_000, 60_000, 120_000, 300_000, 600_000, 900_000, 1_800_000, 3_600_000, 7_200_000, 10_800_000, 21_600_000,
+        43_200_000, 86_400_000,
     ];
     let least = most_ms / ROWS;
     if least <= 10_000.0 {
@@ -80,8 +80,21 @@ fn short(ms: f64) -> String {
 /// The horizontal axis of so many steps, in UTC.
 pub(super) fn times(start: DateTime<Utc>, step_seconds: u32, steps: usize) -> Vec<Mark> {
     const UNITS: [i64; 15] = [
-        5 * MINUTE, 10 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 3 * HOUR, 4 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 5 * DAY,
-        7 * DAY, 14 * DAY,
+        5 * MINUTE,
+        10 * MINUTE,
+        15 * MINUTE,
+        30 * MINUTE,
+        HOUR,
+        2 * HOUR,
+        3 * HOUR,
+        4 * HOUR,
+        6 * HOUR,
+        12 * HOUR,
+        DAY,
+        2 * DAY,
+        5 * DAY,
+        7 * DAY,
+        14 * DAY,
     ];
     let span = i64::from(step_seconds) * steps as i64;
     let unit = UNITS.into_iter().find(|unit| span / unit <= COLUMNS).unwrap_or(30 * DAY);
