@@ -63,6 +63,12 @@ impl LazyRoute for TaskTypePage {
     }
 }
 
+/// The page's title. On the server it is put into the page as it stands, in the browser it is set as a text.
+fn title_of(name: &str) -> String {
+    let name = if cfg!(feature = "ssr") { name.replace('&', "&amp;").replace('<', "&lt;") } else { name.to_owned() };
+    format!("{name} · {TITLE}")
+}
+
 const fn weeks_of(window: u32) -> u32 {
     if window > WEEK { WEEKS } else { 1 }
 }
@@ -112,7 +118,7 @@ fn TaskTypeView(data: TaskTypePage) -> impl IntoView {
         failures.refetch();
     });
     view! {
-        <Title text=move || format!("{} · {TITLE}", name.get())/>
+        <Title text=move || title_of(&name.read())/>
         <div class="page task-type-page" data-testid="task-type-page">
             <nav class="crumbs" aria-label="Breadcrumb">
                 <a href=url::OVERVIEW>"Overview"</a>

@@ -227,7 +227,7 @@ async fn what_is_asked_wrongly_is_said() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_of_a_task_type_shows_any_name() {
     let server = TestServer::start().await;
-    let name = "a/b <img src=x onerror=alert(1)> 100% Größe";
+    let name = "a/b </title><img src=x onerror=alert(1)> 100% Größe";
     let at = Utc::now().to_rfc3339();
     server
         .report(&json!([
@@ -245,7 +245,7 @@ async fn the_page_of_a_task_type_shows_any_name() {
     let html = page(&path).await;
     assert!(html.contains(r#"data-figure="total" class="number">2<"#) && html.contains("320ms"), "{html}");
     assert!(
-        html.contains("a/b &lt;img")
+        html.contains("a/b &lt;/title&gt;&lt;img")
             && html.contains("100% Größe")
             && !html.contains("<img src=x")
             && !html.contains("<script>alert"),

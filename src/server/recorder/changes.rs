@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use taskscope_wire::{Json, LiveData, LiveEvent, LiveMessage, Previous, TaskStatus};
 
-use crate::server::store::{ForeignChange, ForeignRow, RowKey, StoredAttempt};
+use crate::server::store::{ForeignChange, ForeignRow, StoredAttempt};
 
 /// Bytes of params that go along with a live message.
 const LIVE_PARAMS: usize = 1024;
@@ -19,10 +19,10 @@ pub(super) struct Changes {
     pub(super) insert: Vec<StoredAttempt>,
     /// Attempts whose row changes.
     pub(super) update: Vec<StoredAttempt>,
-    /// Rows that became part of another attempt.
-    pub(super) delete: Vec<RowKey>,
-    /// How updated attempts were before, in their order.
-    before: Vec<StoredAttempt>,
+    /// How the attempts of `update` were before, in their order.
+    pub(super) before: Vec<StoredAttempt>,
+    /// Stored attempts that became part of another one: their rows go.
+    pub(super) gone: Vec<StoredAttempt>,
 }
 
 impl Changes {
@@ -41,13 +41,13 @@ impl Changes {
                 }
             }
         }
-        self.delete.extend(stored.into_iter().filter_map(|row| row.key));
+        self.gone.extend(stored);
     }
 
     /// Whether there is nothing to write.
     #[must_use]
     pub(super) fn is_empty(&self) -> bool {
-        self.insert.is_empty() && self.update.is_empty() && self.delete.is_empty()
+        self.insert.is_empty() && self.update.is_empty() && self.gone.is_empty()
     }
 
     /// The live messages, in the order of their times. New attempts must have their keys by now.
@@ -59,7 +59,7 @@ impl Changes {
         // Stable: the steps of one attempt stay in their order even where a clock gives them the same time.
         events.sort_by_key(|event| event.timestamp);
         let mut messages: Vec<LiveMessage> = events.into_iter().map(|event| LiveMessage::Event(Box::new(event))).collect();
-        if !self.delete.is_empty() {
+        if !self.gone.is_empty() {
             messages.push(LiveMessage::Changed { seq: 0 });
         }
         messages

@@ -219,7 +219,7 @@ impl Writer {
         }
         tx.assign_ids(&mut changes.insert).await?;
         tx.write(&changes.insert.iter().chain(&changes.update).collect::<Vec<_>>()).await?;
-        tx.delete(&changes.delete).await?;
+        tx.delete(&changes.gone.iter().filter_map(|attempt| attempt.key).collect::<Vec<_>>()).await?;
         let written = tx.commit(changes.messages()).await?;
         self.hub.publish(written.position, written.messages);
         Ok(())

@@ -4,14 +4,21 @@ use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use sqlx::{Postgres, Transaction};
 use taskscope_wire::{HourCounts, Quantiles, Series, SeriesStep, TaskStatus, TimesStep};
 
-use super::{Store, StoreError, position, queue::read_queue, read};
+use super::{
+    Store, StoreError, position,
+    queue::read_queue,
+    read,
+    rollup::{Block, Histogram, Window, blocks},
+};
 
 /// Executions whose times are worked out from the log, where steps shorter than an hour are asked for.
 const MOST_ROWS: i64 = 50_000;
 /// The longest window in which they are.
 const SHORT_WINDOW: u32 = 6;
-/// How long the times of counted hours are together, in seconds.
+/// Seconds of an hour.
 const HOUR: u32 = 3600;
+/// Seconds of a day.
+const DAY: u32 = 86_400;
 
 impl Store {
     /// How a task type, or all together, did in the last `time_window` hours, in steps of so many seconds: one of
@@ -33,11 +40,11 @@ impl Store {
                 steps: vec![SeriesStep::default(); steps_between(start, generated_at, step_seconds)],
                 ..Series::default()
             };
-            count(&mut tx, task_name, &mut series).await?;
-            let is_short = time_window <= SHORT_WINDOW && series.sum().total() <= MOST_ROWS;
-            series.times_step_seconds = if is_short { step_seconds } else { step_seconds.max(HOUR) };
-            series.times_start = floor(start, series.times_step_seconds);
-            measure(&mut tx, task_name, &mut series).await?;
+            count(&mut tx, &mut series).await?;
+            // Times of counted hours are together by the hour. What finer steps need is in the log.
+            if time_window <= SHORT_WINDOW && step_seconds < HOUR && series.sum().total() <= MOST_ROWS {
+                measure_log(&mut tx, &mut series).await?;
+            }
             read_queue(&mut tx, task_name, &mut series).await?;
             Ok(series)
         })
@@ -55,8 +62,12 @@ impl Store {
             let mut tx = self.snapshot().await?;
             // One more takes what came since.
             let steps = vec![SeriesStep::default(); hours as usize + 1];
-            let mut series = Series { start, step_seconds: HOUR, steps, ..Series::default() };
-            count(&mut tx, Some(task_name), &mut series).await?;
+            let task_name = Some(task_name.to_owned());
+            let mut series = Series { task_name, start, step_seconds: HOUR, steps, ..Series::default() };
+            let window = window_of(&series, start);
+            for block in blocks(&mut tx, &window, true, false).await? {
+                add_counts(&mut series, &block);
+            }
             series.steps.pop();
             Ok(HourCounts {
                 start,
@@ -79,51 +90,69 @@ fn steps_between(start: DateTime<Utc>, end: DateTime<Utc>, step_seconds: u32) ->
     usize::try_from((end - start).num_seconds() / i64::from(step_seconds)).unwrap_or(0) + 1
 }
 
-/// Fills in the counts of the steps.
-async fn count(tx: &mut Transaction<'static, Postgres>, task_name: Option<&str>, series: &mut Series) -> Result<(), StoreError> {
-    let groups = sqlx::query!(
-        r#"select date_bin(make_interval(secs => $3), created_at, $1) as "at!", status, count(*) as "total!"
-           from task_execution_logs
-           where created_at >= $1 and ($2::text is null or task_name = $2)
-           group by 1, 2"#,
-        series.start,
-        task_name,
-        f64::from(series.step_seconds),
-    )
-    .fetch_all(&mut **tx)
-    .await?;
-    for group in groups {
-        // The constraint on the column allows no other word.
-        let Ok(status) = group.status.parse::<TaskStatus>() else { continue };
-        if let Some(step) = series.step_of(group.at).and_then(|step| series.steps.get_mut(step)) {
-            *step.count_mut(status) += group.total;
-        }
+/// Executions of the series' task type that were created since a time.
+fn window_of(series: &Series, from: DateTime<Utc>) -> Window {
+    Window { task_names: series.task_name.clone().map(|name| vec![name]), ..Window::between(Some(from), None) }
+}
+
+/// Fills in the counts of the steps, and the times by the hour or by longer steps.
+async fn count(tx: &mut Transaction<'static, Postgres>, series: &mut Series) -> Result<(), StoreError> {
+    series.times_step_seconds = series.step_seconds.max(HOUR);
+    series.times_start = floor(series.start, series.times_step_seconds);
+    let steps = steps_between(series.times_start, series.generated_at, series.times_step_seconds);
+    let mut times = vec![Times::default(); steps];
+    let mut all = Times::default();
+    let days = series.step_seconds == DAY;
+    for block in blocks(tx, &window_of(series, series.times_start), days, true).await? {
+        add_counts(series, &block);
+        all.add(&block);
+        let step = (block.start - series.times_start).num_seconds() / i64::from(series.times_step_seconds);
+        // What was created later counts in the last step: somebody's clock is ahead.
+        let step = usize::try_from(step).unwrap_or(0).min(steps - 1);
+        times.get_mut(step).into_iter().for_each(|times| times.add(&block));
     }
+    series.times = times.iter().map(Times::quantiles).collect();
+    series.all_times = all.quantiles();
     Ok(())
 }
 
-/// Fills in the times of the steps.
-async fn measure(
-    tx: &mut Transaction<'static, Postgres>,
-    task_name: Option<&str>,
-    series: &mut Series,
-) -> Result<(), StoreError> {
-    measure_log(tx, task_name, series).await
+fn add_counts(series: &mut Series, block: &Block) {
+    for (place, part) in block.cell.parts.iter() {
+        let at = block.start + block.grain.part() * i32::from(place);
+        if let Some(step) = series.step_of(at).and_then(|step| series.steps.get_mut(step)) {
+            *step.count_mut(block.status) += part.total;
+        }
+    }
 }
 
-/// Works the times out from the log.
-async fn measure_log(
-    tx: &mut Transaction<'static, Postgres>,
-    task_name: Option<&str>,
-    series: &mut Series,
-) -> Result<(), StoreError> {
-    let steps = steps_between(series.times_start, series.generated_at, series.times_step_seconds);
-    series.times = vec![TimesStep::default(); steps];
-    let length = TimeDelta::seconds(i64::from(series.times_step_seconds));
-    // What was created later counts in the last step: somebody's clock is ahead.
-    let last = floor(series.generated_at, series.times_step_seconds);
+/// Run and waiting times of a step.
+#[derive(Debug, Clone, Default)]
+struct Times {
+    run: Histogram,
+    wait: Histogram,
+}
+
+impl Times {
+    fn add(&mut self, block: &Block) {
+        if block.status == TaskStatus::Success {
+            self.run.add(&block.cell.run);
+        }
+        self.wait.add(&block.cell.wait);
+    }
+
+    fn quantiles(&self) -> TimesStep {
+        TimesStep { run: self.run.quantiles(), wait: self.wait.quantiles() }
+    }
+}
+
+/// Works the times out from the log, in the steps of the counts.
+async fn measure_log(tx: &mut Transaction<'static, Postgres>, series: &mut Series) -> Result<(), StoreError> {
+    (series.times_start, series.times_step_seconds) = (series.start, series.step_seconds);
+    series.times = vec![TimesStep::default(); series.steps.len()];
+    let length = TimeDelta::seconds(i64::from(series.step_seconds));
+    let last = floor(series.generated_at, series.step_seconds);
     let groups = sqlx::query_as!(
-        Times,
+        Measured,
         r#"with times as (
                select least(date_bin(make_interval(secs => $3), created_at, $1), $4) as step,
                    case when status = 'success' then duration_ms end as run,
@@ -135,9 +164,9 @@ async fn measure_log(
                percentile_disc(array[0.5, 0.95, 0.99]) within group (order by run) as run,
                percentile_disc(array[0.5, 0.95, 0.99]) within group (order by wait) as wait
            from times group by grouping sets ((step), ())"#,
-        series.times_start,
-        task_name,
-        f64::from(series.times_step_seconds),
+        series.start,
+        series.task_name.as_deref(),
+        f64::from(series.step_seconds),
         last,
     )
     .fetch_all(&mut **tx)
@@ -147,7 +176,7 @@ async fn measure_log(
         match group.step {
             None => series.all_times = times,
             Some(at) => {
-                let step = usize::try_from((at - series.times_start).num_seconds() / length.num_seconds()).unwrap_or(0);
+                let step = usize::try_from((at - series.start).num_seconds() / length.num_seconds()).unwrap_or(0);
                 series.times.get_mut(step).into_iter().for_each(|known| *known = times);
             }
         }
@@ -156,7 +185,7 @@ async fn measure_log(
 }
 
 /// The times of a step; without one, of all steps.
-struct Times {
+struct Measured {
     step: Option<DateTime<Utc>>,
     runs: i64,
     run: Option<Vec<i64>>,
