@@ -163,6 +163,7 @@ fn Reader(
             min="0"
             max=move || last.get().to_string()
             step="1"
+            autocomplete="off"
             aria-label=format!("{title}: read a step")
             aria-valuetext=move || text.get()
             prop:value=move || read_at.get().to_string()

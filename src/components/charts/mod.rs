@@ -12,6 +12,9 @@ mod shape;
 mod success;
 mod throughput;
 
+#[cfg(all(test, feature = "ssr"))]
+mod tests;
+
 pub use heat_map::HeatMap;
 pub use latency::{LatencyChart, Measured};
 pub use queue::{AgeChart, DepthChart};
