@@ -62,26 +62,28 @@ fn fill(status: TaskStatus) -> String {
     format!("url(#fill-{})", status.as_str())
 }
 
-/// Stripes are level, so that they stay even when the drawing is stretched.
+/// The stripes of a layer, level, so that they stay even when the drawing is stretched.
+const fn stripes(status: TaskStatus) -> &'static str {
+    match status {
+        TaskStatus::Failed => "M0 0h1v4.4h-1z",
+        TaskStatus::Success => "M0 0h1v6h-1z",
+        TaskStatus::Running => "M0 0h1v1.6h-1zM0 3h1v1.6h-1z",
+        TaskStatus::Pending => "M0 0h1v0.8h-1z",
+    }
+}
+
 #[component]
 fn Patterns() -> impl IntoView {
-    let pattern = |status: TaskStatus, stripes: &'static str| {
+    let pattern = |status: TaskStatus| {
         let id = format!("fill-{}", status.as_str());
         view! {
             <pattern id=id width="1" height="6" patternUnits="userSpaceOnUse" data-status=status.as_str()>
                 <path class="chart-ground" d="M0 0h1v6h-1z"></path>
-                <path class="chart-stripes" d=stripes></path>
+                <path class="chart-stripes" d=stripes(status)></path>
             </pattern>
         }
     };
-    view! {
-        <svg class="chart-defs" aria-hidden="true">
-            {pattern(TaskStatus::Failed, "M0 0h1v4.4h-1z")}
-            {pattern(TaskStatus::Success, "M0 0h1v6h-1z")}
-            {pattern(TaskStatus::Running, "M0 0h1v1.6h-1zM0 3h1v1.6h-1z")}
-            {pattern(TaskStatus::Pending, "M0 0h1v0.8h-1z")}
-        </svg>
-    }
+    view! { <svg class="chart-defs" aria-hidden="true">{LAYERS.map(pattern).into_iter().collect_view()}</svg> }
 }
 
 #[component]
@@ -138,4 +140,14 @@ fn values(series: &Series) -> Vec<Vec<String>> {
         [scale::step_of(series, step), format::grouped(counts.total())].into_iter().chain(counted).collect()
     };
     series.steps.iter().enumerate().rev().map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_differ_without_their_colours() {
+        assert_eq!(std::collections::HashSet::from(LAYERS.map(stripes)).len(), LAYERS.len());
+    }
 }
