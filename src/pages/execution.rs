@@ -53,7 +53,7 @@ fn head(execution: Option<&Execution>) -> AnyView {
         || "Execution".into_any(),
         |execution| {
             let name = execution.task_name.clone();
-            view! { <a href=url::history_of(&execution.task_name, None)>{name}</a> }.into_any()
+            view! { <a href=url::task_type(&execution.task_name)>{name}</a> }.into_any()
         },
     );
     view! {

@@ -20,12 +20,14 @@ mod history_list;
 mod history_panel;
 mod knowledge;
 mod knowledge_topic;
+mod live_series;
 mod load;
 mod loaded_execution;
 mod not_found;
 mod overview;
 mod problem;
 mod proposal;
+mod task_type;
 mod tasks;
 mod workers;
 
@@ -40,6 +42,7 @@ pub use not_found::NotFound;
 pub use overview::Overview;
 pub use problem::{DatabaseBanner, Problem};
 pub use proposal::ProposalPage;
+pub use task_type::TaskTypePage;
 pub use tasks::TasksPage;
 pub use workers::WorkersPage;
 
