@@ -42,9 +42,7 @@ pub(crate) async fn load(program: &Program, rows: u64) -> anyhow::Result<()> {
     tell("collecting the planner's figures");
     sqlx::raw_sql("vacuum analyze task_execution_logs").execute(&mut *connection).await?;
     count(&mut connection, &hours).await?;
-    if sqlx::query_scalar("select to_regproc('taskscope_task_text') is not null").fetch_one(&mut *connection).await? {
-        index(&mut connection).await?;
-    }
+    index(&mut connection).await?;
     tell("a checkpoint");
     sqlx::raw_sql("vacuum analyze").execute(&mut *connection).await?;
     sqlx::raw_sql("checkpoint").execute(&mut *connection).await?;
