@@ -15,7 +15,7 @@ use crate::program::Program;
 /// Bytes that are sent at once.
 const CHUNK: usize = 1 << 20;
 /// How often progress is told.
-const TOLD: Duration = Duration::from_secs(5);
+const TOLD: Duration = Duration::from_secs(15);
 
 /// Fills an empty log with the executions of the last days, and waits until the program has counted them.
 pub(crate) async fn load(program: &Program, rows: u64) -> anyhow::Result<()> {
