@@ -41,6 +41,8 @@ impl Store {
         if let Some(partition) = &partition {
             make_index(&mut connection, partition).await?;
         }
+        // Postgres takes a moment to notice that a connection is closed; the next call would find the lock taken.
+        sqlx::query!("select pg_advisory_unlock_all() as unlocked").fetch_one(&mut connection).await?;
         connection.close().await?;
         Ok(partition)
     }
