@@ -15,6 +15,7 @@ mod pages;
 mod reliability;
 mod rules;
 mod search;
+mod series;
 mod store;
 mod support;
 mod workers;

@@ -28,6 +28,8 @@ use super::{
 const STOP_LIMIT: Duration = Duration::from_secs(2);
 /// How often Postgres is asked for a sign of life.
 const PULSE: Duration = Duration::from_millis(500);
+/// How often queues are looked at. What is kept is the most in a minute.
+const QUEUE_LOOK: Duration = Duration::from_secs(15);
 /// Live batches that are read at once when catching up.
 const CATCH_UP: i64 = 500;
 /// Messages that a starting server loads, so that watchers of the one before lose nothing.
@@ -193,6 +195,7 @@ async fn run(store: Store, recorder: Recorder, hub: Hub, retention: Retention, s
     tasks.spawn(recorder.clone().run());
     tasks.spawn(watchdog::run(store.clone(), recorder.clone(), hub.clone(), stall_floor));
     tasks.spawn(take_pulse(store.clone(), recorder, hub));
+    tasks.spawn(look_at_queues(store.clone()));
     tasks.spawn(keep_counts(store.clone()));
     tasks.spawn(index_days(store.clone()));
     tasks.spawn(keep_house(store, retention));
@@ -313,6 +316,16 @@ async fn take_pulse(store: Store, recorder: Recorder, hub: Hub) {
     }
 }
 
+/// Notes how many executions wait.
+async fn look_at_queues(store: Store) {
+    loop {
+        if let Err(error) = store.sample_queues(Utc::now()).await {
+            tracing::debug!(%error, "queues could not be looked at");
+        }
+        tokio::time::sleep(QUEUE_LOOK).await;
+    }
+}
+
 /// Merges what batches changed into the rollups, and counts anew what others wrote.
 async fn keep_counts(store: Store) {
     loop {
@@ -350,7 +363,9 @@ async fn keep_house(store: Store, retention: Retention) {
         let now = Utc::now();
         let done = async {
             store.make_partitions(now).await?;
-            let dropped = store.drop_before(now - TimeDelta::days(i64::from(retention.days)), retention.archived).await?;
+            let cutoff = now - TimeDelta::days(i64::from(retention.days));
+            let dropped = store.drop_before(cutoff, retention.archived).await?;
+            store.forget_queue_samples(cutoff).await?;
             store.prune_live_batches().await?;
             store.analyze().await?;
             store.tidy_workers().await?;

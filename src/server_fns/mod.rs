@@ -13,6 +13,7 @@ pub mod executions;
 pub mod knowledge;
 pub mod metrics;
 pub mod search;
+pub mod series;
 pub mod tasks;
 pub mod workers;
 
@@ -28,5 +29,6 @@ pub use knowledge::{
 };
 pub use metrics::{GetMetrics, GetTaskNames, get_metrics, get_task_names};
 pub use search::{GetSearchWords, get_search_words};
+pub use series::{GetHourCounts, GetSeries, get_hour_counts, get_series};
 pub use tasks::{GetImports, GetTaskTypes, TriggerTask, get_imports, get_task_types, trigger_task};
 pub use workers::{GetWorkers, get_workers};

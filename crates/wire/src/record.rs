@@ -324,6 +324,17 @@ fn search(text: &str) -> Result<Search, InvalidQuery> {
     })
 }
 
+/// Checks a text that Postgres is asked about.
+///
+/// # Errors
+/// What is allowed.
+pub fn check_text(parameter: &str, value: &str) -> Result<String, InvalidQuery> {
+    if value.trim().is_empty() {
+        return Err(InvalidQuery::new(parameter, "must not be empty", value));
+    }
+    text(parameter, value)
+}
+
 fn text(parameter: &str, value: &str) -> Result<String, InvalidQuery> {
     if value.contains('\0') || value.len() > 1024 {
         return Err(InvalidQuery::new(parameter, "must be at most 1024 bytes without a NUL character", value));
