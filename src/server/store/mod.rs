@@ -7,12 +7,14 @@ mod active;
 mod analysis;
 mod attempt;
 mod batch;
+mod copy;
 mod events;
 mod executions;
 mod filter;
 mod foreign;
 mod metrics;
 mod partitions;
+mod rows;
 mod workers;
 
 use std::time::Duration;
@@ -24,7 +26,7 @@ use sqlx::{
 use taskscope_wire::Position;
 
 pub use attempt::{Described, End, FinishText, Memo, RowKey, StoredAttempt};
-pub use batch::{BatchTx, Written};
+pub use batch::{BatchTx, LiveText, Written};
 pub use events::StoredBatch;
 pub use foreign::{ForeignChange, ForeignRow};
 pub use workers::{Replaced, StallRules, UsualTime};
