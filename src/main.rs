@@ -12,6 +12,7 @@ use taskscope::server::{
     embedded_pg::EmbeddedPostgres,
     http::openapi,
     serve::Server,
+    store::Store,
     worker,
 };
 use taskscope_wire::{ErrorBody, Triggered};
@@ -52,6 +53,12 @@ enum Command {
     },
     /// Store sample messages.
     Seed,
+    /// Prove that what was counted beforehand is what the log holds, while the server runs.
+    Check {
+        /// Count everything anew that is not, or can't be read.
+        #[arg(long)]
+        repair: bool,
+    },
     /// Print the OpenAPI document.
     Openapi,
 }
@@ -82,6 +89,7 @@ async fn run(Arguments { settings, command }: Arguments) -> anyhow::Result<()> {
             println!("{}", worker::seed_samples(database(&config()?)?).await?);
             Ok(())
         }
+        Command::Check { repair } => check(&config()?, repair).await,
         Command::Openapi => {
             println!("{}", openapi().to_pretty_json()?);
             Ok(())
@@ -139,6 +147,31 @@ async fn trigger(config: &Config, name: &str, params: String, url: Option<String
         Ok(body) => bail!("{}", body.error),
         Err(_) => bail!("the server answered {status}"),
     }
+}
+
+/// Compares day by day what was counted with the log, and prints what differs.
+async fn check(config: &Config, repair: bool) -> anyhow::Result<()> {
+    let store = Store::new(database(config)?);
+    let mut differences = 0;
+    let days = store.counted_days().await.context("the log can't be read")?;
+    for day in &days {
+        let found = store.check_day(*day).await.with_context(|| format!("{} can't be checked", day.date_naive()))?;
+        for difference in &found {
+            println!("{difference}");
+        }
+        differences += found.len();
+    }
+    if differences == 0 {
+        println!("{} days checked: what was counted is what the log holds", days.len());
+        return Ok(());
+    }
+    if !repair {
+        bail!("{differences} counts differ from the log: call taskscope check --repair to count anew");
+    }
+    store.mark_all_hours().await?;
+    while store.keep_rollups().await? {}
+    println!("{differences} counts differed from the log: everything was counted anew");
+    Ok(())
 }
 
 /// The database that the settings name, or the one of the server that runs in the data directory.

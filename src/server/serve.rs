@@ -36,6 +36,8 @@ const PRELOADED_MESSAGES: i64 = 10_000;
 const POLL: Duration = Duration::from_secs(2);
 /// How long our own batch may take from its notification to the hub.
 const OWN_BATCH: Duration = Duration::from_millis(25);
+/// How often rollups are looked after.
+const MERGE: Duration = Duration::from_secs(1);
 /// Waiting events below this are the ordinary flow.
 const BACKLOG: u64 = 5000;
 
@@ -189,6 +191,7 @@ async fn run(store: Store, recorder: Recorder, hub: Hub, retention: Retention, s
     tasks.spawn(recorder.clone().run());
     tasks.spawn(watchdog::run(store.clone(), recorder.clone(), hub.clone(), stall_floor));
     tasks.spawn(take_pulse(store.clone(), recorder, hub));
+    tasks.spawn(keep_counts(store.clone()));
     tasks.spawn(keep_house(store, retention));
     match tasks.join_next().await {
         Some(Err(panic)) => Err(panic.into()),
@@ -304,6 +307,19 @@ async fn take_pulse(store: Store, recorder: Recorder, hub: Hub) {
             events_waiting: if down_since.is_some() || waiting > BACKLOG { waiting } else { 0 },
         });
         tokio::time::sleep(PULSE).await;
+    }
+}
+
+/// Merges what batches changed into the rollups, and counts anew what others wrote.
+async fn keep_counts(store: Store) {
+    loop {
+        match store.keep_rollups().await {
+            Ok(true) => continue,
+            Ok(false) => {}
+            // Nothing is wrong meanwhile, only slower.
+            Err(error) => tracing::debug!(%error, "rollups could not be looked after"),
+        }
+        tokio::time::sleep(MERGE).await;
     }
 }
 

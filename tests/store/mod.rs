@@ -1,6 +1,7 @@
 //! The execution log itself: migrations, partitions, counts, and the fold's promise.
 
 mod order;
+mod rollups;
 mod writing;
 
 use chrono::{DateTime, TimeDelta, Utc};

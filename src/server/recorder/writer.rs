@@ -76,6 +76,7 @@ impl Writer {
         let messages = tokio::task::spawn_blocking(move || LiveText::new(first_seq, told.messages()));
         tx.write(&changes.insert, &changes.update).await?;
         tx.delete(&changes.gone.iter().filter_map(|attempt| attempt.key).collect::<Vec<_>>()).await?;
+        tx.count(changes.before.iter().chain(&changes.gone), changes.insert.iter().chain(&changes.update)).await?;
         let messages = messages.await.unwrap_or_else(|error| resume_unwind(error.into_panic()));
         let written = tx.commit_text(messages).await?;
         self.hub.publish(written.position, written.messages);

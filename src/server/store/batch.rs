@@ -1,11 +1,14 @@
 //! The one way in which executions are written: a batch of events in one transaction, with the live messages that it gives.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use sqlx::{Postgres, Transaction};
 use taskscope_wire::{LiveMessage, Position};
 
 use super::{
     LIVE_CHANNEL, RowKey, Store, StoreError, StoredAttempt,
+    rollup::Fact,
     rows::{self, Columns, Row},
 };
 
@@ -25,6 +28,8 @@ pub struct BatchTx {
     position: Position,
     /// An execution that counted as stalled has reported, which no event says: watchers must count anew.
     pub(super) recovered: bool,
+    /// How the attempts that were loaded count, by the ids of their rows. By SQL a row can be made what no report says.
+    pub(super) loaded: HashMap<i64, Fact>,
 }
 
 /// Numbered live messages, each as JSON.
@@ -51,7 +56,7 @@ impl Store {
     pub async fn begin_batch(&self) -> Result<BatchTx, StoreError> {
         let mut tx = self.pool.begin_with(BEGIN).await?;
         let row = sqlx::query!("select epoch, last_seq from live_stream for update").fetch_one(&mut *tx).await?;
-        Ok(BatchTx { tx, position: Position { epoch: row.epoch, seq: row.last_seq }, recovered: false })
+        Ok(BatchTx { tx, position: Position { epoch: row.epoch, seq: row.last_seq }, recovered: false, loaded: HashMap::new() })
     }
 
     /// Keeps an event that Postgres refuses, with its reason.
@@ -89,7 +94,7 @@ impl BatchTx {
             Row,
             r#"select id as "id!", created_at as "created_at!", updated_at as "updated_at!", source as "source!", task_id as "task_id!",
                       task_name as "task_name!", status as "status!", attempt as "attempt!", queued_at, started_at, completed_at,
-                      reported_ms, params::text, labels::text, queue, worker, max_retries, error_type, error_message,
+                      duration_ms, reported_ms, params::text, labels::text, queue, worker, max_retries, error_type, error_message,
                       error_traceback, result::text, memo::text
                from task_execution_logs
                where task_id = any($1::text[]) and source <> 'sql'
@@ -101,6 +106,7 @@ impl BatchTx {
         )
         .fetch_all(&mut *self.tx)
         .await?;
+        self.loaded.extend(rows.iter().map(|row| (row.id, Fact::from(row))));
         Ok(rows.into_iter().map(Into::into).collect())
     }
 

@@ -1,56 +1,22 @@
-//! The history and single executions.
+//! Rows of the log as executions, and single ones.
 
-use chrono::{DateTime, Utc};
-use sqlx::{FromRow, QueryBuilder};
-use taskscope_wire::{AttemptSummary, Execution, HistoryPage, HistoryQuery, Json, Source, StallReason, TaskStatus};
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::{FromRow, Postgres, QueryBuilder, Transaction};
+use taskscope_wire::{AttemptSummary, Execution, Json, Source, StallReason, TaskStatus};
 
-use super::{Store, StoreError, filter::push_filters, position, read};
+use super::{Store, StoreError, read};
 
-/// Columns of an [`ExecutionRow`], from the log as `e`. A later attempt was created later, which spares most partitions.
-const COLUMNS: &str = "
+/// Columns of an [`ExecutionRow`], from the log as `e`.
+pub(super) const COLUMNS: &str = "
     e.id, e.task_name, e.status, e.source, e.task_id, e.params::text as params, e.queued_at, e.started_at, e.completed_at, e.duration_ms,
     e.error_message, e.error_traceback, e.created_at, e.updated_at, e.attempt, e.max_retries, e.queue, e.worker,
     e.labels::text as labels, e.result::text as result, e.error_type, e.error_fingerprint,
-    case when e.status = 'running' then (select a.stalled from task_active a where a.id = e.id) end as stalled,
-    e.status = 'failed' and exists (
-        select from task_execution_logs later
-        where later.task_id = e.task_id and later.created_at >= e.created_at and later.attempt > e.attempt
-    ) as retried";
+    case when e.status = 'running' then (select a.stalled from task_active a where a.id = e.id) end as stalled";
+
+/// How much later than an attempt the next one is looked for. Without a bound every partition since would be.
+const NEXT_ATTEMPT: TimeDelta = TimeDelta::days(7);
 
 impl Store {
-    /// A page of the history, newest first, with the exact number of executions that match.
-    ///
-    /// # Errors
-    /// Postgres doesn't answer, or not in time.
-    pub async fn history(&self, query: &HistoryQuery) -> Result<HistoryPage, StoreError> {
-        let offset = i64::from(query.page - 1) * i64::from(query.page_size);
-        let mut count = QueryBuilder::new("select count(*) from task_execution_logs e");
-        push_filters(&mut count, query);
-        // The rows of the page first, then what is worked out for them: not for every row that the offset passes over.
-        let mut page = QueryBuilder::new(format!("select {COLUMNS} from (select * from task_execution_logs e"));
-        push_filters(&mut page, query);
-        page.push(" order by e.created_at desc, e.id desc limit ").push_bind(i64::from(query.page_size));
-        page.push(" offset ").push_bind(offset).push(") e order by e.created_at desc, e.id desc");
-        read(async {
-            let mut tx = self.snapshot().await?;
-            let position = position(&mut tx).await?;
-            let total_count: i64 = count.build_query_scalar().fetch_one(&mut *tx).await?;
-            let rows: Vec<ExecutionRow> =
-                if offset < total_count { page.build_query_as().fetch_all(&mut *tx).await? } else { Vec::new() };
-            Ok(HistoryPage {
-                total_count,
-                page: query.page,
-                page_size: query.page_size,
-                total_pages: (total_count + i64::from(query.page_size) - 1) / i64::from(query.page_size),
-                position,
-                cursor: query.cursor,
-                searched_back_to: None,
-                items: rows.into_iter().map(Into::into).collect(),
-            })
-        })
-        .await
-    }
-
     /// One execution, whole, with all attempts of its task.
     ///
     /// # Errors
@@ -63,6 +29,7 @@ impl Store {
             let row: Option<ExecutionRow> = query.build_query_as().fetch_optional(&mut *tx).await?;
             let Some(row) = row else { return Ok(None) };
             let mut execution = Execution::from(row);
+            mark_retried(&mut tx, std::slice::from_mut(&mut execution)).await?;
             let attempts = sqlx::query!(
                 r#"select id, attempt, status, started_at, duration_ms, error_message
                    from task_execution_logs
@@ -91,8 +58,34 @@ impl Store {
     }
 }
 
+/// Says of failed executions whether a later attempt is known.
+pub(super) async fn mark_retried(
+    tx: &mut Transaction<'static, Postgres>,
+    executions: &mut [Execution],
+) -> Result<(), StoreError> {
+    let failed = executions.iter().filter(|execution| execution.status == TaskStatus::Failed && execution.task_id.is_some());
+    let (ids, times): (Vec<i64>, Vec<DateTime<Utc>>) = failed.map(|execution| (execution.id, execution.created_at)).unzip();
+    let (Some(first), Some(last)) = (times.iter().min(), times.iter().max()) else { return Ok(()) };
+    let retried = sqlx::query_scalar!(
+        r#"select e.id from task_execution_logs e
+           where e.id = any($1) and e.created_at >= $2 and e.created_at <= $3 and exists (
+               select from task_execution_logs later
+               where later.task_id = e.task_id and later.attempt > e.attempt and later.created_at >= e.created_at
+                 and later.created_at >= $2 and later.created_at < $4
+           )"#,
+        &ids,
+        *first,
+        *last,
+        *last + NEXT_ATTEMPT,
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    executions.iter_mut().for_each(|execution| execution.retried = retried.contains(&execution.id));
+    Ok(())
+}
+
 #[derive(FromRow)]
-struct ExecutionRow {
+pub(super) struct ExecutionRow {
     id: i64,
     task_name: String,
     status: String,
@@ -116,7 +109,6 @@ struct ExecutionRow {
     error_type: Option<String>,
     error_fingerprint: Option<String>,
     stalled: Option<String>,
-    retried: bool,
 }
 
 impl From<ExecutionRow> for Execution {
@@ -145,7 +137,7 @@ impl From<ExecutionRow> for Execution {
             error_type: row.error_type,
             error_fingerprint: row.error_fingerprint,
             stalled: row.stalled.as_deref().and_then(StallReason::parse),
-            retried: row.retried,
+            retried: false,
             attempts: Vec::new(),
         }
     }

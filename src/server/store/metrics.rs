@@ -2,16 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use taskscope_wire::{Metrics, REGISTERED_TASK_TYPES, TaskMetrics, TaskStatus};
 
-use super::{Store, StoreError, position, read};
+use super::{
+    Store, StoreError, position, read,
+    rollup::{Block, Histogram, Window, blocks, names},
+};
 
 /// Task names beyond this are no help to whoever must choose one.
-const MOST_NAMES: i64 = 1000;
+const MOST_NAMES: usize = 1000;
+/// From so many hours on there is a whole day in any window, and its cells spare those of its hours.
+const DAYS_FROM: u32 = 48;
 
 impl Store {
-    /// How every task type did in the last `time_window` hours. Registered task types are there even without executions.
+    /// How every task type did in the last `time_window` hours. Registered task types are there even without executions. In windows that begin within a
+    /// busy hour run and waiting times are those from the beginning of that hour on; counts are exact.
     ///
     /// # Errors
     /// Postgres doesn't answer.
@@ -21,32 +27,23 @@ impl Store {
         read(async {
             let mut tx = self.snapshot().await?;
             let position = position(&mut tx).await?;
-            let step_seconds = f64::from(time_window) * 3600.0 / TaskMetrics::TREND_STEPS as f64;
-            let groups = sqlx::query_as!(
-                Group,
-                r#"select task_name, status,
-                       least(floor(date_part('epoch', created_at - $1) / $2), $3)::integer as "step!",
-                       count(*) as "total!", count(duration_ms) as "timed!",
-                       coalesce(sum(duration_ms), 0)::bigint as "timed_duration_ms!"
-                   from task_execution_logs
-                   where created_at >= $1
-                   group by 1, 2, 3"#,
-                start,
-                step_seconds,
-                (TaskMetrics::TREND_STEPS - 1) as f64,
-            )
-            .fetch_all(&mut *tx)
-            .await?;
-            let stalled = sqlx::query!(
-                r#"select task_name, count(*) as "count!" from task_active
-                   where stalled is not null and created_at >= $1 group by 1"#,
+            let blocks = blocks(&mut tx, &Window::between(Some(start), None), time_window >= DAYS_FROM, true).await?;
+            let mut sums = Sums::new(start, TimeDelta::hours(i64::from(time_window)));
+            blocks.iter().for_each(|block| sums.add(block));
+            let active = sqlx::query!(
+                r#"select task_name, count(*) filter (where stalled is not null and created_at >= $1) as "stalled!",
+                          min(since) filter (where status = 'pending') as oldest_waiting_since
+                   from task_active group by 1"#,
                 start,
             )
             .fetch_all(&mut *tx)
             .await?;
-            let mut metrics = collect(groups);
-            for row in stalled {
-                metrics.iter_mut().filter(|metrics| metrics.task_name == row.task_name).for_each(|m| m.stalled = row.count);
+            let mut metrics = sums.metrics();
+            for row in active {
+                if let Some(metrics) = metrics.iter_mut().find(|metrics| metrics.task_name == row.task_name) {
+                    metrics.stalled = row.stalled;
+                    metrics.oldest_waiting_since = row.oldest_waiting_since;
+                }
             }
             Ok(Metrics { time_window_hours: time_window, generated_at, position, metrics })
         })
@@ -58,72 +55,74 @@ impl Store {
     /// # Errors
     /// Postgres doesn't answer.
     pub async fn task_names(&self) -> Result<Vec<String>, StoreError> {
-        // From name to name through the index, instead of over all rows.
-        let query = sqlx::query_scalar!(
-            r#"with recursive names (name) as (
-                   select min(task_name) from task_execution_logs
-                   union all
-                   select (select min(task_name) from task_execution_logs where task_name > name) from names where name is not null
-               )
-               select name as "name!" from names where name is not null limit $1"#,
-            MOST_NAMES,
-        );
-        let mut others = read(async { Ok(query.fetch_all(&self.pool).await?) }).await?;
-        others.retain(|name| !REGISTERED_TASK_TYPES.contains(&name.as_str()));
-        others.sort_unstable();
+        let names = read(async { names(&mut self.snapshot().await?).await }).await?;
+        let others = names.into_iter().filter(|name| !REGISTERED_TASK_TYPES.contains(&name.as_str())).take(MOST_NAMES);
         Ok(REGISTERED_TASK_TYPES.map(str::to_owned).into_iter().chain(others).collect())
     }
 }
 
-struct Group {
-    task_name: String,
-    status: String,
-    step: i32,
-    total: i64,
-    timed: i64,
-    timed_duration_ms: i64,
+/// What is counted of every task type.
+struct Sums {
+    start: DateTime<Utc>,
+    window: TimeDelta,
+    of: BTreeMap<String, (TaskMetrics, Histogram, Histogram)>,
 }
 
-fn collect(groups: Vec<Group>) -> Vec<TaskMetrics> {
-    let mut others: BTreeMap<String, TaskMetrics> = BTreeMap::new();
-    let mut registered: Vec<TaskMetrics> = REGISTERED_TASK_TYPES.map(TaskMetrics::empty).into();
-    for group in groups {
-        let known = registered.iter_mut().find(|metrics| metrics.task_name == group.task_name);
-        let metrics = match known {
-            Some(metrics) => metrics,
-            None => others.entry(group.task_name.clone()).or_insert_with(|| TaskMetrics::empty(group.task_name.clone())),
-        };
-        add(metrics, &group);
+impl Sums {
+    fn new(start: DateTime<Utc>, window: TimeDelta) -> Self {
+        let empty = |name: &str| (name.to_owned(), (TaskMetrics::empty(name), Histogram::default(), Histogram::default()));
+        Self { start, window, of: REGISTERED_TASK_TYPES.iter().map(|name| empty(name)).collect() }
     }
-    registered.into_iter().chain(others.into_values()).map(derived).collect()
-}
 
-fn add(metrics: &mut TaskMetrics, group: &Group) {
-    metrics.total_executions += group.total;
-    let step = usize::try_from(group.step).ok().and_then(|step| metrics.trend.get_mut(step));
-    let mut point = taskscope_wire::TrendPoint { total: group.total, failed: 0 };
-    match group.status.parse() {
-        Ok(TaskStatus::Pending) => metrics.pending += group.total,
-        Ok(TaskStatus::Running) => metrics.running += group.total,
-        Ok(TaskStatus::Success) => {
-            metrics.success += group.total;
-            metrics.timed += group.timed;
-            metrics.timed_duration_ms += group.timed_duration_ms;
+    fn add(&mut self, block: &Block) {
+        if !self.of.contains_key(&block.task_name) {
+            let empty = (TaskMetrics::empty(block.task_name.clone()), Histogram::default(), Histogram::default());
+            self.of.insert(block.task_name.clone(), empty);
         }
-        Ok(TaskStatus::Failed) => {
-            metrics.failed += group.total;
-            point.failed = group.total;
+        let Some((metrics, run, wait)) = self.of.get_mut(&block.task_name) else { return };
+        let sum = block.cell.parts.sum();
+        metrics.total_executions += sum.total;
+        *count_mut(metrics, block.status) += sum.total;
+        if block.status == TaskStatus::Success {
+            metrics.timed += sum.timed;
+            metrics.timed_duration_ms += sum.timed_ms;
+            run.add(&block.cell.run);
         }
-        // The constraint on the column allows no other word.
-        Err(_) => {}
+        wait.add(&block.cell.wait);
+        for (place, part) in block.cell.parts.iter() {
+            // A part belongs to the step in which it begins.
+            let age = block.start + block.grain.part() * i32::from(place) - self.start;
+            let step = age.num_milliseconds() * TaskMetrics::TREND_STEPS as i64 / self.window.num_milliseconds();
+            let step = step.clamp(0, TaskMetrics::TREND_STEPS as i64 - 1) as usize;
+            if let Some(point) = metrics.trend.get_mut(step) {
+                point.total += part.total;
+                point.failed += if block.status == TaskStatus::Failed { part.total } else { 0 };
+            }
+        }
     }
-    if let Some(step) = step {
-        step.total += point.total;
-        step.failed += point.failed;
+
+    fn metrics(mut self) -> Vec<TaskMetrics> {
+        let registered: Vec<_> = REGISTERED_TASK_TYPES.iter().filter_map(|name| self.of.remove(*name)).collect();
+        // What was taken back since is no execution.
+        let others = self.of.into_values().filter(|(metrics, ..)| metrics.total_executions > 0);
+        registered
+            .into_iter()
+            .chain(others)
+            .map(|(mut metrics, run, wait)| {
+                metrics.run = run.quantiles();
+                metrics.wait = wait.quantiles();
+                metrics.derive();
+                metrics
+            })
+            .collect()
     }
 }
 
-fn derived(mut metrics: TaskMetrics) -> TaskMetrics {
-    metrics.derive();
-    metrics
+const fn count_mut(metrics: &mut TaskMetrics, status: TaskStatus) -> &mut i64 {
+    match status {
+        TaskStatus::Pending => &mut metrics.pending,
+        TaskStatus::Running => &mut metrics.running,
+        TaskStatus::Success => &mut metrics.success,
+        TaskStatus::Failed => &mut metrics.failed,
+    }
 }

@@ -12,8 +12,10 @@ mod events;
 mod executions;
 mod filter;
 mod foreign;
+mod history;
 mod metrics;
 mod partitions;
+mod rollup;
 mod rows;
 mod workers;
 
@@ -29,6 +31,7 @@ pub use attempt::{Described, End, FinishText, Memo, RowKey, StoredAttempt};
 pub use batch::{BatchTx, LiveText, Written};
 pub use events::StoredBatch;
 pub use foreign::{ForeignChange, ForeignRow};
+pub use rollup::Difference;
 pub use workers::{Replaced, StallRules, UsualTime};
 
 /// How long a read may take. Postgres is told, and the client side gives up a little later, for a server that is frozen.

@@ -52,14 +52,37 @@ impl Store {
             if only_empty && rows.fetch_one(&self.pool).await? {
                 continue;
             }
-            sqlx::query(sqlx::AssertSqlSafe(format!("drop table {name}"))).execute(&self.pool).await?;
+            self.drop_partition(&name).await?;
             dropped += 1;
         }
         if only_empty {
             return Ok(dropped);
         }
         sqlx::query!("delete from task_execution_logs_default where created_at < $1", cutoff).execute(&self.pool).await?;
+        sqlx::query!("delete from queue_samples where hour < $1", cutoff).execute(&self.pool).await?;
         Ok(dropped)
+    }
+
+    /// Drops a day's partition together with what was counted of it.
+    async fn drop_partition(&self, name: &str) -> Result<(), StoreError> {
+        let mut tx = self.pool.begin().await?;
+        sqlx::query!("select taskscope_lock_rollups()").fetch_one(&mut *tx).await?;
+        // From here on nobody writes the partition any more, so that no batch's counts come after those below go.
+        sqlx::query(sqlx::AssertSqlSafe(format!("drop table {name}"))).execute(&mut *tx).await?;
+        sqlx::query!(
+            "with day as (
+                 select to_date(right($1, 8), 'YYYYMMDD')::timestamp at time zone 'UTC' as start,
+                        (to_date(right($1, 8), 'YYYYMMDD') + 1)::timestamp at time zone 'UTC' as next
+             ),
+             deltas as (delete from rollup_deltas using day where hour >= day.start and hour < day.next),
+             marks as (delete from rollup_dirty using day where hour >= day.start and hour < day.next)
+             delete from execution_rollups r using day where r.start >= day.start and r.start < day.next",
+            name,
+        )
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(())
     }
 
     /// Refreshes the planner's figures of the whole log, which autovacuum never does for a partitioned table.

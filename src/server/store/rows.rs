@@ -8,6 +8,7 @@ use super::{
     attempt::{Described, FinishText},
     copy::CopyRows,
     executions,
+    rollup::{Fact, wait},
 };
 
 /// The way in for new rows, whose fields [`to_copy`] gives in this order.
@@ -33,6 +34,7 @@ pub(super) struct Row {
     pub(super) queued_at: Option<DateTime<Utc>>,
     pub(super) started_at: Option<DateTime<Utc>>,
     pub(super) completed_at: Option<DateTime<Utc>>,
+    pub(super) duration_ms: Option<i64>,
     pub(super) reported_ms: Option<i64>,
     pub(super) params: Option<String>,
     pub(super) labels: Option<String>,
@@ -44,6 +46,18 @@ pub(super) struct Row {
     pub(super) error_traceback: Option<String>,
     pub(super) result: Option<String>,
     pub(super) memo: Option<String>,
+}
+
+impl From<&Row> for Fact {
+    fn from(row: &Row) -> Self {
+        Self {
+            created_at: row.created_at,
+            task_name: row.task_name.clone(),
+            status: executions::status(&row.status),
+            duration_ms: row.duration_ms,
+            wait_ms: wait(row.queued_at, row.started_at),
+        }
+    }
 }
 
 impl From<Row> for StoredAttempt {

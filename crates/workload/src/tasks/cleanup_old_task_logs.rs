@@ -97,7 +97,15 @@ async fn archive(db: &mut PgConnection, mut archive: Archive, day: NaiveDate) ->
     Ok(archive.finish().await?)
 }
 
+/// Deletes a day's rows. No trigger tells that they go, so the hours are marked here: what was counted of them goes too.
 async fn delete(db: &mut PgConnection, day: NaiveDate) -> TaskResult<u64> {
+    sqlx::query!(
+        "select taskscope_mark_hour(hour) from generate_series($1::timestamptz, $2::timestamptz - interval '1 hour', interval '1 hour') hour",
+        start_of(day),
+        start_of(next(day)),
+    )
+    .fetch_all(&mut *db)
+    .await?;
     let deleted = sqlx::query!(
         "delete from task_execution_logs where created_at >= $1 and created_at < $2",
         start_of(day),
