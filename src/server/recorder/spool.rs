@@ -7,9 +7,9 @@
 //! **Refuses** more than its limit of bytes, and more waiting requests than its queue holds ([`SpoolError::Full`]): the client is told
 //! to come again, nothing is dropped in silence.
 //!
-//! **How.** SQLite in WAL mode with `synchronous=FULL`, one connection on one thread. Requests that wait together share one
-//! transaction and so one fsync. SQLite before 3.51.3 can lose committed WAL data when a checkpoint races a writer, so older ones are
-//! refused at start (one connection would avoid the race too).
+//! **How.** SQLite in WAL mode, one connection on one thread; `synchronous=FULL` when it appends, `NORMAL` when it forgets. Requests that
+//! wait together share one transaction and so one fsync. SQLite before 3.51.3 can lose committed WAL data when a checkpoint races a
+//! writer, so older ones are refused at start (one connection would avoid the race too).
 
 use std::{
     path::Path,
@@ -197,7 +197,7 @@ fn encode(events: &[TaskEvent]) -> Result<String, serde_json::Error> {
         lines.push(b'\n');
     }
     // JSON always is UTF-8, so this never fails; the check costs less than building the text event by event.
-    String::from_utf8(lines).map_err(|error| serde::ser::Error::custom(error))
+    String::from_utf8(lines).map_err(serde::ser::Error::custom)
 }
 
 fn open(path: &Path) -> Result<Connection, SpoolError> {
