@@ -14,6 +14,8 @@ mod live;
 mod pages;
 mod reliability;
 mod rules;
+mod search;
+mod series;
 mod store;
 mod support;
 mod workers;

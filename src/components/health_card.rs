@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use leptos::prelude::*;
 use taskscope_wire::{TaskMetrics, TaskStatus};
 
@@ -16,14 +17,26 @@ pub fn HealthCard(
     /// How long the window is, such as `24 hours`.
     #[prop(into)]
     span: Signal<String>,
+    /// What the age of what waits is reckoned to.
+    #[prop(into)]
+    now: Signal<DateTime<Utc>>,
 ) -> impl IntoView {
     let statuses = TaskStatus::ALL.map(|status| {
         view! { <StatusCount status metrics href=url::history_of(&task_name, Some(status))/> }
     });
+    let metric = move |name, label, value: fn(&TaskMetrics, DateTime<Utc>) -> Option<f64>, write| {
+        let value = Memo::new(move |_| metrics.with(|metrics| value(metrics, now.get())));
+        view! {
+            <div>
+                <dt>{label}</dt>
+                <dd><Metric name value write/></dd>
+            </div>
+        }
+    };
     view! {
         <article class="health-card" data-testid="health-card" data-task-name=task_name.to_string() data-state=state_of(metrics)>
             <h3 class="health-card-name">
-                <a href=url::history_of(&task_name, None)>{task_name.to_string()}</a>
+                <a href=url::task_type(&task_name)>{task_name.to_string()}</a>
                 <StalledCount
                     count=Memo::new(move |_| metrics.with(|metrics| metrics.stalled))
                     href=url::stalled(Some(&task_name))
@@ -36,29 +49,24 @@ pub fn HealthCard(
                     <dt>"Total"</dt>
                     <dd><Count name="total" value=Memo::new(move |_| metrics.with(|metrics| metrics.total_executions))/></dd>
                 </div>
-                <div>
-                    <dt>"Avg duration"</dt>
-                    <dd>
-                        <Metric
-                            name="avg_duration_ms"
-                            value=Memo::new(move |_| metrics.with(|metrics| metrics.avg_duration_ms))
-                            write=format::duration
-                        />
-                    </dd>
-                </div>
-                <div>
-                    <dt>"Success rate"</dt>
-                    <dd>
-                        <Metric
-                            name="success_rate"
-                            value=Memo::new(move |_| metrics.with(|metrics| metrics.success_rate))
-                            write=format::percent
-                        />
-                    </dd>
-                </div>
+                {metric("avg_duration_ms", "Avg duration", |metrics, _| metrics.avg_duration_ms, format::duration)}
+                {metric("success_rate", "Success rate", |metrics, _| metrics.success_rate, format::percent)}
+                {metric("oldest_waiting_ms", "Oldest waits", oldest_ms, in_seconds)}
+                {metric("run_p95_ms", "p95 duration", |metrics, _| metrics.run.map(|run| run.p95_ms), format::duration)}
+                {metric("wait_p95_ms", "p95 waited", |metrics, _| metrics.wait.map(|wait| wait.p95_ms), format::duration)}
             </dl>
         </article>
     }
+}
+
+/// How long the oldest of those that wait has.
+fn oldest_ms(metrics: &TaskMetrics, now: DateTime<Utc>) -> Option<f64> {
+    let since = metrics.oldest_waiting_since.filter(|_| metrics.pending > 0)?;
+    Some((now - since).num_milliseconds().max(0) as f64)
+}
+
+fn in_seconds(ms: f64) -> String {
+    format::span(TimeDelta::milliseconds(ms as i64))
 }
 
 /// What a card wants of its reader: nothing where nothing happened.
@@ -114,7 +122,8 @@ mod tests {
         let owner = Owner::new();
         owner.set();
         let task_name = metrics.task_name.as_str().into();
-        view! { <HealthCard task_name metrics=Signal::stored(metrics) span="24 hours"/> }.to_html()
+        let now = Signal::stored(DateTime::UNIX_EPOCH + TimeDelta::hours(1));
+        view! { <HealthCard task_name metrics=Signal::stored(metrics) span="24 hours" now/> }.to_html()
     }
 
     #[test]

@@ -1,13 +1,8 @@
-use std::time::Duration;
-
 use chrono::{DateTime, TimeDelta, Utc};
-use leptos::{ev, html, leptos_dom::helpers::debounce, prelude::*, web_sys::Element};
-use taskscope_wire::{HistoryQuery, TaskStatus, time};
+use leptos::{ev, prelude::*};
+use taskscope_wire::{HistoryQuery, TaskStatus, search::Known, time};
 
-use super::{format, url};
-
-/// How long a reader must stop typing before the search runs.
-const TYPING: Duration = Duration::from_millis(300);
+use super::{format, search_box::SearchBox, url};
 
 /// Ranges that end now: hours and name.
 const RANGES: [(i64, &str); 3] = [(1, "Last 1 hour"), (24, "Last 24 hours"), (168, "Last 7 days")];
@@ -18,8 +13,17 @@ pub fn HistoryFilters(
     /// The filters that are set.
     #[prop(into)]
     query: Signal<HistoryQuery>,
+    /// The search that the address holds, whether it is one or not.
+    #[prop(into)]
+    search: Signal<String>,
     /// The task types to choose from.
     names: Vec<String>,
+    /// What a search can be completed with.
+    #[prop(into)]
+    known: Signal<Known>,
+    /// Asks for what is known.
+    #[prop(into)]
+    ask: Callback<()>,
     /// When the page was made: what the ranges go by until a reader chooses one.
     now: DateTime<Utc>,
     /// Takes other filters, and whether they replace the last ones in the browser's history.
@@ -39,6 +43,10 @@ pub fn HistoryFilters(
             set(&|query| *field(query) = at);
         }
     };
+    let start_search = Callback::new(move |text: String| {
+        let q = Some(text).filter(|text| !text.is_empty());
+        change.run((HistoryQuery { page: 1, q, ..query.get_untracked() }, true));
+    });
     view! {
         <form
             class="filters"
@@ -96,7 +104,7 @@ pub fn HistoryFilters(
                     on:change=move |event| on_time(&event, |query| &mut query.end_date)
                 />
             </div>
-            <Search query change/>
+            <SearchBox text=search known ask search=start_search/>
             <button type="submit" class="button no-js">"Apply"</button>
         </form>
         <div class="filters-bar">
@@ -160,51 +168,6 @@ fn StatusOptions(query: Signal<HistoryQuery>) -> impl IntoView {
             }}
         </option>
         {options}
-    }
-}
-
-/// The search. What is typed is never overwritten while the field has focus.
-#[component]
-fn Search(query: Signal<HistoryQuery>, change: Callback<(HistoryQuery, bool)>) -> impl IntoView {
-    let input = NodeRef::<html::Input>::new();
-    let short = RwSignal::new(false);
-    let text = Memo::new(move |_| query.with(|query| query.q.clone().unwrap_or_default()));
-    Effect::new(move |_| {
-        let text = text.get();
-        if let Some(input) = input.get().filter(|input| document().active_element().as_ref() != Some(input as &Element)) {
-            input.set_value(&text);
-            short.set(false);
-        }
-    });
-    let search = debounce(TYPING, move |typed: String| {
-        let typed = typed.trim().to_owned();
-        let too_short = (1..HistoryQuery::SHORTEST_SEARCH).contains(&typed.chars().count());
-        short.set(too_short);
-        let mut query = query.get_untracked();
-        if !too_short && query.q.as_deref().unwrap_or_default() != typed {
-            query.page = 1;
-            query.q = Some(typed).filter(|typed| !typed.is_empty());
-            change.run((query, true));
-        }
-    });
-    let mut search = search;
-    view! {
-        <div class="field field-search">
-            <label for="filter-q">"Search"</label>
-            <input
-                id="filter-q"
-                type="search"
-                name="q"
-                placeholder="Error, task id or params"
-                aria-describedby="filter-q-hint"
-                node_ref=input
-                value=text.get_untracked()
-                on:input=move |event| search(event_target_value(&event))
-            />
-            <p id="filter-q-hint" class="field-hint" hidden=move || !short.get()>
-                {format!("{} characters or more", HistoryQuery::SHORTEST_SEARCH)}
-            </p>
-        </div>
     }
 }
 
@@ -297,7 +260,9 @@ mod tests {
         let now = time::parse("2026-11-22T00:00:00.5Z").unwrap();
         let change = Callback::new(|_: (HistoryQuery, bool)| ());
         let names = vec!["a".to_owned()];
-        let html = view! { <HistoryFilters query=Signal::stored(query) names now change/> }.to_html();
+        let (search, known) = (Signal::stored("refused".to_owned()), Signal::stored(Known::default()));
+        let ask = Callback::new(|()| ());
+        let html = view! { <HistoryFilters query=Signal::stored(query) search names known ask now change/> }.to_html();
         for part in [
             r#"<option value="gone_task" selected>"#,
             r#"<option value="failed" selected>"#,

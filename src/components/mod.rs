@@ -3,6 +3,7 @@
 
 #![expect(unreachable_pub, reason = "#[component] makes a second function of the same visibility, which nobody exports")]
 
+pub mod charts;
 pub mod format;
 pub mod url;
 
@@ -14,6 +15,7 @@ mod connect_worker;
 mod connection;
 mod copy;
 mod execution_detail;
+mod failures;
 mod feed;
 mod health_card;
 mod history_filters;
@@ -32,6 +34,8 @@ mod run_log;
 mod run_progress;
 mod run_status;
 mod run_table;
+mod search_box;
+mod series_figures;
 mod skeleton;
 mod status;
 mod summary;
@@ -51,6 +55,7 @@ pub use connect_worker::ConnectWorker;
 pub use connection::ConnectionStatus;
 pub use copy::CopyButton;
 pub use execution_detail::ExecutionDetail;
+pub use failures::Failures;
 pub use feed::LiveFeed;
 pub use health_card::HealthCard;
 pub use history_filters::HistoryFilters;
@@ -69,6 +74,7 @@ pub use run_log::RunLog;
 pub use run_progress::RunProgress;
 pub use run_status::{AtomBadge, ProposalBadge, RunBadge, Status};
 pub use run_table::{RunRow, RunTable, Took};
+pub use series_figures::SeriesFigures;
 pub use skeleton::{CardSkeletons, DetailSkeleton, RowSkeletons};
 pub use status::{Icon, StalledCount, StalledTag, StatusBadge, StatusIcon};
 pub use summary::Summary;

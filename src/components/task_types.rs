@@ -19,7 +19,7 @@ pub fn TaskTypes(
         view! {
             <li class="task-type" data-testid="task-type" data-task-name=task.name.clone()>
                 <div class="task-type-main">
-                    <h2><a href=url::history_of(&task.name, None)>{task.name.clone()}</a></h2>
+                    <h2><a href=url::task_type(&task.name)>{task.name.clone()}</a></h2>
                     <p>{task.description}</p>
                     <p class="task-type-facts">
                         {format!("queue {}, {tries}, at most {} each", task.queue, format::duration(task.time_limit_ms as f64))}

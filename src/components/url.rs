@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use taskscope_wire::{HistoryQuery, TaskStatus};
+use taskscope_wire::{HistoryQuery, TaskStatus, search::Search};
 use uuid::Uuid;
 
 /// The Overview.
@@ -20,6 +20,8 @@ pub const ANALYSIS: &str = "/monitoring/analysis";
 pub const KNOWLEDGE: &str = "/monitoring/knowledge";
 /// The parameter of the analysis runs that opens the form for a new one.
 pub const NEW: &str = "new";
+/// The parameter that names how many hours back is looked.
+pub const WINDOW: &str = "time_window";
 /// The parameter that names the page of a list.
 pub const PAGE: &str = "page";
 /// The parameter that names what is searched for.
@@ -31,18 +33,22 @@ pub const FROM: &str = "from";
 /// The parameter of the history that names the execution whose details are open.
 pub const EXECUTION: &str = "execution";
 
-/// A page of history.
+/// A page of history. The first one is always that of now.
 #[must_use]
 pub fn history(query: &HistoryQuery) -> String {
-    with_params(HISTORY, &query.to_params())
+    with_params(HISTORY, &history_params(query))
 }
 
 /// A page of history with the details of an execution beside it.
 #[must_use]
 pub fn history_with(query: &HistoryQuery, execution: i64) -> String {
-    let mut params = query.to_params();
+    let mut params = history_params(query);
     params.push((EXECUTION, execution.to_string()));
     with_params(HISTORY, &params)
+}
+
+fn history_params(query: &HistoryQuery) -> Vec<(&'static str, String)> {
+    HistoryQuery { cursor: query.cursor.filter(|_| query.page > 1), ..query.clone() }.to_params()
 }
 
 /// The history of a task type, of one status or all.
@@ -75,6 +81,37 @@ pub fn history_of_queue(queue: &str, status: TaskStatus) -> String {
     history(&HistoryQuery { queue, status: vec![status], ..HistoryQuery::default() })
 }
 
+/// The page of a task type. Its name is any text; what a browser, the router or a proxy between could change in a path is written as `~` with two digits:
+/// they take `%2F` for `/`, or decode once too often.
+#[must_use]
+pub fn task_type(task_name: &str) -> String {
+    let mut address = format!("{TASKS}/");
+    for (at, byte) in task_name.bytes().enumerate() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b':' => address.push(byte.into()),
+            b'.' if at > 0 => address.push('.'),
+            byte if byte.is_ascii() => drop(write!(address, "~{byte:02X}")),
+            byte => drop(write!(address, "%{byte:02X}")),
+        }
+    }
+    address
+}
+
+/// The same over a window of so many hours.
+#[must_use]
+pub fn task_type_over(task_name: &str, hours: u32) -> String {
+    with_params(&task_type(task_name), &[(WINDOW, hours.to_string())])
+}
+
+/// The task type whose page a path is.
+#[must_use]
+pub fn task_type_of(path: &str) -> Option<String> {
+    let name = path.strip_prefix(TASKS)?.strip_prefix('/')?;
+    // A path has no spaces that are written as `+`.
+    let name = unescape(&unescape(name.as_bytes(), b'%'), b'~');
+    Some(String::from_utf8_lossy(&name).into_owned())
+}
+
 /// The dialog that runs a task.
 #[must_use]
 pub fn run(task_name: &str) -> String {
@@ -90,7 +127,7 @@ pub fn run_again(task_name: &str, execution: i64) -> String {
 /// All executions of one task.
 #[must_use]
 pub fn history_of_id(task_id: &str) -> String {
-    history(&HistoryQuery { q: Some(task_id.to_owned()), ..HistoryQuery::default() })
+    history(&HistoryQuery { q: Some(Search::of_task_id(task_id).to_string()), ..HistoryQuery::default() })
 }
 
 /// The page of one execution.
@@ -184,14 +221,20 @@ pub fn has(search: &str, name: &str) -> bool {
 }
 
 fn decode(text: &str) -> String {
+    let bytes: Vec<u8> = text.bytes().map(|byte| if byte == b'+' { b' ' } else { byte }).collect();
+    String::from_utf8_lossy(&unescape(&bytes, b'%')).into_owned()
+}
+
+/// Puts the byte for each mark with two hexadecimal digits.
+fn unescape(text: &[u8], mark: u8) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
+    let mut rest = text;
     while let Some((&byte, tail)) = rest.split_first() {
-        let escaped = (byte == b'%').then(|| tail.get(..2)).flatten().and_then(hex);
-        bytes.push(escaped.unwrap_or(if byte == b'+' { b' ' } else { byte }));
+        let escaped = (byte == mark).then(|| tail.get(..2)).flatten().and_then(hex);
+        bytes.push(escaped.unwrap_or(byte));
         rest = if escaped.is_some() { &tail[2..] } else { tail };
     }
-    String::from_utf8_lossy(&bytes).into_owned()
+    bytes
 }
 
 fn hex(digits: &[u8]) -> Option<u8> {
@@ -234,6 +277,35 @@ mod tests {
         assert_eq!(knowledge("a&b", 3), "/monitoring/knowledge?q=a%26b&page=3");
         assert_eq!(knowledge("", 1), KNOWLEDGE);
         assert!(has("?new", NEW) && has("new=", NEW) && !has("?newer=1", NEW));
+    }
+
+    #[test]
+    fn any_name_of_a_task_type_is_read_back_from_its_path() {
+        let names = [
+            "score_message_task",
+            "app.tasks:send",
+            "a/b c",
+            "..",
+            ".",
+            "100%",
+            "%41",
+            "~41",
+            "a\\b\n",
+            "Größe 任务",
+            "a+b?c#d",
+            "<b>",
+        ];
+        for name in names {
+            let address = task_type(name);
+            assert_eq!(task_type_of(&address).as_deref(), Some(name), "{address}");
+            // As a browser shows it, and after a router that decodes it once too often.
+            assert_eq!(task_type_of(&decode(&address)).as_deref(), Some(name), "{address}");
+            assert!(!address[TASKS.len() + 1..].contains(['/', '?', '#', ' ', '+', '\\']), "{address}");
+        }
+        assert_eq!(task_type("app.tasks:send"), "/monitoring/tasks/app.tasks:send");
+        assert_eq!(task_type_over("t", 6), "/monitoring/tasks/t?time_window=6");
+        assert_eq!(task_type_of("/monitoring/tasks/a%2Fb").as_deref(), Some("a/b"), "written by hand");
+        assert_eq!(task_type_of("/monitoring/history"), None);
     }
 
     #[test]

@@ -13,18 +13,21 @@ pub fn in_words(hours: u32) -> String {
     named.map_or_else(|| format!("{hours} hours"), |(_, _, words)| (*words).to_owned())
 }
 
-/// The choice of the window that the Overview counts over.
+/// The choice of the window that a page counts over.
 #[component]
 pub fn WindowLinks(
     /// The window that is shown, in hours.
     #[prop(into)]
     hours: Signal<Option<u32>>,
+    /// The page's address without its parameters.
+    #[prop(into)]
+    address: Signal<String>,
 ) -> impl IntoView {
     let links = WINDOWS.map(|(value, short, words)| {
         view! {
             <li>
                 <a
-                    href=format!("{}?time_window={value}", url::OVERVIEW)
+                    href=move || format!("{}?{}={value}", address.read(), url::WINDOW)
                     aria-current=move || (hours.get() == Some(value)).then_some("true")
                     aria-label=format!("Last {words}")
                     data-noscroll=""

@@ -5,6 +5,7 @@
 
 mod backoff;
 mod refetch;
+mod series;
 #[cfg(feature = "hydrate")]
 mod socket;
 mod state;
@@ -21,7 +22,8 @@ use leptos::prelude::*;
 use taskscope_wire::{AnalysisEvent, LiveEvent, LiveMessage, Metrics, MissedEvents, Position, ServerState, TaskMetrics};
 
 pub use backoff::backoff;
-pub use refetch::{Refetch, use_refetch};
+pub use refetch::{Refetch, use_refetch, use_slow_refetch};
+pub use series::LiveSeries;
 pub use state::{Dashboard, FEED, Feed, Next};
 
 /// New events that the feed shows at once, however fast they come.
@@ -150,6 +152,12 @@ impl Live {
     #[must_use]
     pub fn position(self) -> Option<Position> {
         self.dashboard.with_value(|dashboard| dashboard.position().cloned())
+    }
+
+    /// The events after a place of the stream, as far as they have come; none where some of them are not known any more.
+    #[must_use]
+    pub fn since(self, position: &Position) -> Option<Vec<Arc<LiveEvent>>> {
+        self.dashboard.with_value(|dashboard| dashboard.since(position))
     }
 
     /// How the connection is.

@@ -10,9 +10,13 @@ const SOON: Duration = Duration::from_millis(120);
 /// The shortest time between two fetches.
 const APART: TimeDelta = TimeDelta::milliseconds(500);
 
-/// Fetches a page's state again: soon after it is asked for, and not more often than twice a second.
+/// The same for what costs more than a page of rows, and changes slower.
+const SLOWLY_APART: TimeDelta = TimeDelta::seconds(3);
+
+/// Fetches a page's state again: soon after it is asked for, and not more often than twice a second, or every three seconds.
 #[derive(Clone, Copy)]
 pub struct Refetch {
+    apart: TimeDelta,
     job: StoredValue<Arc<dyn Fn() + Send + Sync>>,
     timer: StoredValue<Option<TimeoutHandle>>,
     last: StoredValue<DateTime<Utc>>,
@@ -20,7 +24,17 @@ pub struct Refetch {
 
 /// Calls `job` whenever what the page fetched became doubtful, and when the database is back.
 pub fn use_refetch(live: Live, job: impl Fn() + Send + Sync + 'static) -> Refetch {
+    use_refetch_apart(live, APART, job)
+}
+
+/// The same, but not more often than every three seconds.
+pub fn use_slow_refetch(live: Live, job: impl Fn() + Send + Sync + 'static) -> Refetch {
+    use_refetch_apart(live, SLOWLY_APART, job)
+}
+
+fn use_refetch_apart(live: Live, apart: TimeDelta, job: impl Fn() + Send + Sync + 'static) -> Refetch {
     let refetch = Refetch {
+        apart,
         job: StoredValue::new(Arc::new(job)),
         timer: StoredValue::new(None),
         last: StoredValue::new(DateTime::UNIX_EPOCH),
@@ -57,7 +71,7 @@ impl Refetch {
         if self.timer.try_get_value().is_none_or(|timer| timer.is_some()) {
             return;
         }
-        let earliest = self.last.get_value() + APART;
+        let earliest = self.last.get_value() + self.apart;
         let wait = (earliest - Utc::now()).to_std().unwrap_or_default().max(SOON);
         let timer = set_timeout_with_handle(move || self.fetch(), wait);
         self.timer.set_value(timer.ok());

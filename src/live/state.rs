@@ -23,7 +23,8 @@ pub enum Next {
 }
 
 impl Next {
-    fn and(self, other: Self) -> Self {
+    /// This, or the other where that asks for more.
+    pub fn and(self, other: Self) -> Self {
         if self == Self::Refetch { self } else { other }
     }
 }
@@ -120,6 +121,17 @@ impl Dashboard {
     #[must_use]
     pub const fn position(&self) -> Option<&Position> {
         self.position.as_ref()
+    }
+
+    /// The events after a place of the stream, as far as they have come; none where some of them are not remembered. Of another stream there
+    /// are none: when it begins, everything is fetched again.
+    #[must_use]
+    pub fn since(&self, position: &Position) -> Option<Vec<Arc<LiveEvent>>> {
+        if !self.is_of(&position.epoch) {
+            return Some(Vec::new());
+        }
+        let later = self.recent.iter().filter(|event| event.seq > position.seq);
+        (self.forgotten <= position.seq).then(|| later.cloned().collect())
     }
 
     /// The counts of every task type; none before the first snapshot.

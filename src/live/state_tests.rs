@@ -255,3 +255,14 @@ fn events_of_runs_pass_once_and_move_no_counts() {
     assert_eq!((seqs, dashboard.position()), (vec![11, 12], Some(&position(12))));
     assert!(dashboard.take_fresh_analysis().is_empty());
 }
+
+#[test]
+fn what_came_after_a_place_is_told_as_long_as_it_is_remembered() {
+    let mut dashboard = connected();
+    for seq in 11..=(REMEMBERED as i64 + 11) {
+        assert_eq!(dashboard.apply(new(event(seq, seq, "t", TaskStatus::Pending))), Next::Go);
+    }
+    let since = |seq| dashboard.since(&position(seq)).map(|events| events.len());
+    assert_eq!([since(10), since(11), since(REMEMBERED as i64 + 10), since(9_999)], [None, Some(REMEMBERED), Some(1), Some(0)]);
+    assert_eq!(dashboard.since(&Position { epoch: "another".to_owned(), seq: 0 }), Some(vec![]));
+}

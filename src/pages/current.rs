@@ -80,6 +80,7 @@ pub(super) fn page_of(search: &str) -> Result<i64, InvalidQuery> {
         parameter: url::PAGE.to_owned(),
         allowed: "must be the number of a page, from 1".to_owned(),
         value: value.chars().take(100).collect(),
+        at: None,
     })
 }
 

@@ -1,12 +1,12 @@
 use chrono::{DateTime, Utc};
-use leptos::prelude::*;
+use leptos::{prelude::*, task::spawn_local};
 use leptos_meta::Title;
 use leptos_router::{
     LazyRoute, NavigateOptions,
     hooks::{use_navigate, use_url},
     lazy_route,
 };
-use taskscope_wire::{HistoryPage, HistoryQuery, InvalidQuery, REGISTERED_TASK_TYPES};
+use taskscope_wire::{HistoryPage, HistoryQuery, InvalidQuery, REGISTERED_TASK_TYPES, search::Known};
 
 use super::{
     DatabaseBanner, Problem, TITLE,
@@ -20,12 +20,17 @@ use crate::{
     components::{HistoryFilters, RowSkeletons, url},
     error::AppError,
     live::use_live,
-    server_fns::{get_execution, get_history, get_task_names},
+    server_fns::{get_execution, get_history, get_search_words, get_task_names},
 };
 
 /// The executions that match some filters, a page of them at a time, and the details of one beside them.
-pub struct History {
+pub struct History;
+
+/// What it loads.
+struct Data {
     query: Memo<Result<HistoryQuery, InvalidQuery>>,
+    /// What the address searches for, whether it is a search or not.
+    search: Memo<String>,
     selected: Memo<Option<Result<i64, InvalidQuery>>>,
     /// The task types to choose from, and when they were asked for.
     names: Resource<(Vec<String>, DateTime<Utc>)>,
@@ -36,12 +41,23 @@ pub struct History {
 #[lazy_route]
 impl LazyRoute for History {
     fn data() -> Self {
+        Self
+    }
+
+    fn view(_page: Self) -> AnyView {
+        view! { <HistoryView data=Data::load()/> }.into_any()
+    }
+}
+
+impl Data {
+    fn load() -> Self {
         let address = use_url();
         let search = Memo::new(move |_| address.with(|address| address.search().to_owned()));
         let query = Memo::new(move |_| search.with(|search| query_of(search)));
         let selected = Memo::new(move |_| search.with(|search| selected_of(search)));
         Self {
             query,
+            search: Memo::new(move |_| search.with(|search| url::param(search, url::SEARCH)).unwrap_or_default()),
             selected,
             names: Resource::new(|| (), |()| names()),
             page: Resource::new(move || query.get(), fetch),
@@ -56,15 +72,11 @@ impl LazyRoute for History {
             ),
         }
     }
-
-    fn view(this: Self) -> AnyView {
-        view! { <HistoryView data=this/> }.into_any()
-    }
 }
 
 #[component]
-fn HistoryView(data: History) -> impl IntoView {
-    let History { query, selected, names, page, execution } = data;
+fn HistoryView(data: Data) -> impl IntoView {
+    let Data { query, search, selected, names, page, execution } = data;
     let live = use_live();
     let navigate = use_navigate();
     let go = Callback::new(move |(to, replace): (String, bool)| {
@@ -85,6 +97,8 @@ fn HistoryView(data: History) -> impl IntoView {
         Err(error) => problem.set(Some(error)),
     });
     let reload = Callback::new(move |()| page.refetch());
+    let known = RwSignal::new(Known::default());
+    let ask = Callback::new(move |()| ask_for_words(known));
     let change = Callback::new(move |(query, replace): (HistoryQuery, bool)| go.run((url::history(&query), replace)));
     view! {
         <Title text=format!("Task History · {TITLE}")/>
@@ -96,7 +110,7 @@ fn HistoryView(data: History) -> impl IntoView {
                 <Suspense fallback=|| view! { <div class="filters skeleton"></div> }>
                     {move || Suspend::new(async move {
                         let (names, now) = names.await;
-                        view! { <HistoryFilters query=filters names now change/> }
+                        view! { <HistoryFilters query=filters search names known ask now change/> }
                     })}
                 </Suspense>
                 <Transition fallback=RowSkeletons>
@@ -129,6 +143,15 @@ async fn names() -> (Vec<String>, DateTime<Utc>) {
     (names.unwrap_or_else(|_| REGISTERED_TASK_TYPES.map(str::to_owned).into()), Utc::now())
 }
 
+/// Without an answer there is less to choose from.
+fn ask_for_words(known: RwSignal<Known>) {
+    spawn_local(async move {
+        if let Ok(words) = get_search_words().await {
+            known.try_set(words);
+        }
+    });
+}
+
 async fn fetch(query: Result<HistoryQuery, InvalidQuery>) -> Result<(HistoryQuery, HistoryPage), AppError> {
     let query = query?;
     let page = get_history(query.clone()).await?;
@@ -148,6 +171,7 @@ fn selected_of(search: &str) -> Option<Result<i64, InvalidQuery>> {
         parameter: url::EXECUTION.to_owned(),
         allowed: "must be the number of an execution".to_owned(),
         value: value.chars().take(100).collect(),
+        at: None,
     }))
 }
 

@@ -1,10 +1,11 @@
 use std::collections::HashSet;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use leptos::{ev, prelude::*, task::spawn_local};
-use taskscope_wire::{Execution, HistoryPage, HistoryQuery, LiveEvent, TaskStatus};
+use taskscope_wire::{Cursor, Execution, HistoryPage, HistoryQuery, LiveEvent, TaskStatus};
 
 use crate::{
-    components::{HistoryRow, HistoryTable, Pager, format, url},
+    components::{HistoryRow, HistoryTable, Pager, Timestamp, format, url},
     live::{Live, use_refetch},
     server_fns::get_history,
 };
@@ -28,7 +29,8 @@ pub fn HistoryList(
     #[prop(into)]
     reload: Callback<()>,
 ) -> impl IntoView {
-    let List { query, rows, total, pages, .. } = list;
+    let List { query, rows, total, pages, back_to, cursor, .. } = list;
+    let so_far = move || if back_to.with(Option::is_some) { " so far" } else { "" };
     let open = Callback::new(move |to: String| go.run((to, false)));
     let is_empty = Memo::new(move |_| rows.with(Vec::is_empty));
     // Where nothing is shown, nothing can shift under the reader: what comes is shown at once.
@@ -41,19 +43,41 @@ pub fn HistoryList(
         <div class="history-bar">
             <p class="history-total" role="status" data-testid="history-total">
                 {move || match total.get() {
-                    1 => "1 execution".to_owned(),
-                    total => format!("{} executions", format::grouped(total)),
+                    1 => format!("1 execution{}", so_far()),
+                    total => format!("{} executions{}", format::grouped(total), so_far()),
                 }}
             </p>
+            <SearchedBack list/>
             <Newer list reload/>
         </div>
         <Show
             when=move || !is_empty.get()
-            fallback=move || query.with(|query| view! { <Empty query=query.clone() total=total.get() pages=pages.get()/> })
+            fallback=move || query.with(|query| view! { <Empty query=query.clone() total=total.get() pages=pages.get() is_all=back_to.with(Option::is_none)/> })
         >
             <HistoryTable rows query selected go=open/>
         </Show>
-        {move || view! { <Pager query=query.get() total_pages=pages.get()/> }}
+        {move || {
+            // The pages of the moment of this one: they don't shift.
+            let query = HistoryQuery { cursor: cursor.get(), ..query.get() };
+            view! { <Pager query total_pages=pages.get()/> }
+        }}
+    }
+}
+
+/// Says how far back a search looked whose time was over, and leads to what lies before.
+#[component]
+fn SearchedBack(list: List) -> impl IntoView {
+    move || {
+        list.back_to.get().map(|at| {
+            let before = at - TimeDelta::microseconds(1);
+            let further = HistoryQuery { page: 1, end_date: Some(before), ..list.query.get() };
+            view! {
+                <p class="history-back" data-testid="searched-back">
+                    "Searched back to " <Timestamp at/> ". "
+                    <a href=url::history(&further) data-noscroll="">"Look further back"</a>
+                </p>
+            }
+        })
     }
 }
 
@@ -83,10 +107,12 @@ fn Newer(list: List, reload: Callback<()>) -> impl IntoView {
 }
 
 #[component]
-fn Empty(query: HistoryQuery, total: i64, pages: i64) -> impl IntoView {
+fn Empty(query: HistoryQuery, total: i64, pages: i64, is_all: bool) -> impl IntoView {
     let last = HistoryQuery { page: u32::try_from(pages).unwrap_or(1), ..query.clone() };
     let (text, href, link) = if total > 0 {
         (format!("There is no page {}.", query.page), url::history(&last), "Go to the last page")
+    } else if !is_all {
+        ("No execution was found so far.".to_owned(), url::HISTORY.to_owned(), "Clear filters")
     } else if query.is_filtered() {
         ("No execution matches these filters.".to_owned(), url::HISTORY.to_owned(), "Clear filters")
     } else {
@@ -107,6 +133,9 @@ pub struct List {
     rows: RwSignal<Vec<HistoryRow>>,
     total: RwSignal<i64>,
     pages: RwSignal<i64>,
+    /// The moment that the pages are counted by.
+    cursor: RwSignal<Option<Cursor>>,
+    back_to: RwSignal<Option<DateTime<Utc>>>,
     newer: RwSignal<HashSet<i64>>,
 }
 
@@ -118,6 +147,8 @@ impl List {
             rows: RwSignal::default(),
             total: RwSignal::new(0),
             pages: RwSignal::new(0),
+            cursor: RwSignal::new(None),
+            back_to: RwSignal::new(None),
             newer: RwSignal::default(),
         };
         let latest = live.latest();
@@ -145,6 +176,8 @@ impl List {
         self.query.set(query);
         self.total.set(page.total_count);
         self.pages.set(page.total_pages);
+        self.cursor.set(page.cursor);
+        self.back_to.set(page.searched_back_to);
         self.newer.set(HashSet::new());
     }
 
@@ -177,11 +210,14 @@ impl List {
     fn fetch(self) {
         let Some(query) = self.query.try_get_untracked() else { return };
         spawn_local(async move {
-            let Ok(page) = get_history(query.clone()).await else { return };
+            // The first page is that of now, the others are those of the moment that they are counted by.
+            let cursor = if query.page > 1 { self.cursor.get_untracked() } else { None };
+            let Ok(page) = get_history(HistoryQuery { cursor, ..query.clone() }).await else { return };
             if self.query.try_get_untracked().as_ref() != Some(&query) {
                 return;
             }
             self.total.set(page.total_count);
+            self.back_to.set(page.searched_back_to);
             for execution in page.items {
                 match self.row(execution.id) {
                     Some(row) => row.execution.set(execution),

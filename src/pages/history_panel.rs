@@ -40,7 +40,11 @@ pub fn HistoryPanel(
 }
 
 fn head(execution: Option<&Execution>) -> AnyView {
-    execution.map(|execution| view! { <p class="detail-name">{execution.task_name.clone()}</p> }).into_any()
+    let link = |execution: &Execution| {
+        let name = execution.task_name.clone();
+        view! { <p class="detail-name"><a href=url::task_type(&name)>{name.clone()}</a></p> }
+    };
+    execution.map(link).into_any()
 }
 
 /// Moves focus into the panel when it opens, and back to the row's link when it closes.

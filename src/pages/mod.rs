@@ -1,5 +1,7 @@
 //! One file a route. A page owns what it loads, gives components values and signals, and says what there is to read where
 //! nothing could be loaded.
+//!
+//! A lazy page's view asks for what it loads, not `LazyRoute::data`: that would be a part of the first page's download.
 
 #![expect(unreachable_pub, reason = "#[component] makes a second function of the same visibility, which nobody exports")]
 
@@ -20,12 +22,14 @@ mod history_list;
 mod history_panel;
 mod knowledge;
 mod knowledge_topic;
+mod live_series;
 mod load;
 mod loaded_execution;
 mod not_found;
 mod overview;
 mod problem;
 mod proposal;
+mod task_type;
 mod tasks;
 mod workers;
 
@@ -40,6 +44,7 @@ pub use not_found::NotFound;
 pub use overview::Overview;
 pub use problem::{DatabaseBanner, Problem};
 pub use proposal::ProposalPage;
+pub use task_type::TaskTypePage;
 pub use tasks::TasksPage;
 pub use workers::WorkersPage;
 

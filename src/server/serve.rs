@@ -28,6 +28,8 @@ use super::{
 const STOP_LIMIT: Duration = Duration::from_secs(2);
 /// How often Postgres is asked for a sign of life.
 const PULSE: Duration = Duration::from_millis(500);
+/// How often queues are looked at. What is kept is the most in a minute.
+const QUEUE_LOOK: Duration = Duration::from_secs(15);
 /// Live batches that are read at once when catching up.
 const CATCH_UP: i64 = 500;
 /// Messages that a starting server loads, so that watchers of the one before lose nothing.
@@ -40,6 +42,8 @@ const OWN_BATCH: Duration = Duration::from_millis(25);
 const MERGE: Duration = Duration::from_secs(1);
 /// Waiting events below this are the ordinary flow.
 const BACKLOG: u64 = 5000;
+/// How long until days that are over are looked at again.
+const INDEX_PAUSE: Duration = Duration::from_secs(60);
 
 /// A running server.
 #[derive(Debug)]
@@ -191,7 +195,9 @@ async fn run(store: Store, recorder: Recorder, hub: Hub, retention: Retention, s
     tasks.spawn(recorder.clone().run());
     tasks.spawn(watchdog::run(store.clone(), recorder.clone(), hub.clone(), stall_floor));
     tasks.spawn(take_pulse(store.clone(), recorder, hub));
+    tasks.spawn(look_at_queues(store.clone()));
     tasks.spawn(keep_counts(store.clone()));
+    tasks.spawn(index_days(store.clone()));
     tasks.spawn(keep_house(store, retention));
     match tasks.join_next().await {
         Some(Err(panic)) => Err(panic.into()),
@@ -310,6 +316,16 @@ async fn take_pulse(store: Store, recorder: Recorder, hub: Hub) {
     }
 }
 
+/// Notes how many executions wait.
+async fn look_at_queues(store: Store) {
+    loop {
+        if let Err(error) = store.sample_queues(Utc::now()).await {
+            tracing::debug!(%error, "queues could not be looked at");
+        }
+        tokio::time::sleep(QUEUE_LOOK).await;
+    }
+}
+
 /// Merges what batches changed into the rollups, and counts anew what others wrote.
 async fn keep_counts(store: Store) {
     loop {
@@ -323,13 +339,33 @@ async fn keep_counts(store: Store) {
     }
 }
 
+/// Gives days that are over the index that searches use, one at a time, the newest first.
+async fn index_days(store: Store) {
+    loop {
+        // A server that starts has more urgent things to do.
+        tokio::time::sleep(INDEX_PAUSE).await;
+        loop {
+            match store.index_closed_day(Utc::now()).await {
+                Ok(Some(partition)) => tracing::debug!(partition, "a day that is over can be searched"),
+                Ok(None) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "a day that is over could not be made searchable");
+                    break;
+                }
+            }
+        }
+    }
+}
+
 /// Partitions ahead, retention behind.
 async fn keep_house(store: Store, retention: Retention) {
     loop {
         let now = Utc::now();
         let done = async {
             store.make_partitions(now).await?;
-            let dropped = store.drop_before(now - TimeDelta::days(i64::from(retention.days)), retention.archived).await?;
+            let cutoff = now - TimeDelta::days(i64::from(retention.days));
+            let dropped = store.drop_before(cutoff, retention.archived).await?;
+            store.forget_queue_samples(cutoff).await?;
             store.prune_live_batches().await?;
             store.analyze().await?;
             store.tidy_workers().await?;

@@ -10,10 +10,11 @@ use crate::error::AppError;
 /// A page of history, newest first, without params, labels, results and tracebacks.
 ///
 /// # Errors
-/// The database doesn't answer.
+/// The search is none, or the database doesn't answer.
 #[server(prefix = "/api/fn", endpoint = "history", input = Json, client = Caller)]
 pub async fn get_history(query: HistoryQuery) -> Result<HistoryPage, AppError> {
     use crate::server::store::Store;
+    query.search().map_err(|invalid| AppError::from(invalid).with_status())?;
     let mut page = expect_context::<Store>().history(&query).await?;
     page.items = page.items.into_iter().map(Execution::brief).collect();
     Ok(page)

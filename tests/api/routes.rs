@@ -5,7 +5,7 @@ use taskscope::server::http::{Access, RouteInfo};
 
 use crate::support::TestServer;
 
-const INVENTORY: [(&str, &str, Access); 102] = [
+const INVENTORY: [(&str, &str, Access); 107] = [
     ("ANY", "/api/{*rest}", Access::Anyone),
     ("DELETE", "/api/v1/agents/{id}", Access::Anyone),
     ("DELETE", "/api/v1/assignments/{id}", Access::Anyone),
@@ -30,6 +30,7 @@ const INVENTORY: [(&str, &str, Access); 102] = [
     ("GET", "/api/v1/monitoring/executions/{id}", Access::Anyone),
     ("GET", "/api/v1/monitoring/history", Access::Anyone),
     ("GET", "/api/v1/monitoring/metrics", Access::Anyone),
+    ("GET", "/api/v1/monitoring/series", Access::Anyone),
     ("GET", "/api/v1/monitoring/workers", Access::Anyone),
     ("GET", "/api/v1/projects", Access::Anyone),
     ("GET", "/api/v1/projects/{id}", Access::Anyone),
@@ -53,6 +54,7 @@ const INVENTORY: [(&str, &str, Access); 102] = [
     ("GET", "/monitoring/knowledge/{id}", Access::Anyone),
     ("GET", "/monitoring/proposals/{id}", Access::Anyone),
     ("GET", "/monitoring/tasks", Access::Anyone),
+    ("GET", "/monitoring/tasks/{name}", Access::Anyone),
     ("GET", "/monitoring/workers", Access::Anyone),
     ("GET", "/readyz", Access::Anyone),
     ("GET", "/ws", Access::Anyone),
@@ -65,6 +67,7 @@ const INVENTORY: [(&str, &str, Access); 102] = [
     ("POST", "/api/fn/events", Access::Anyone),
     ("POST", "/api/fn/execution", Access::Anyone),
     ("POST", "/api/fn/history", Access::Anyone),
+    ("POST", "/api/fn/hour_counts", Access::Anyone),
     ("POST", "/api/fn/imports", Access::Anyone),
     ("POST", "/api/fn/messages", Access::Anyone),
     ("POST", "/api/fn/metrics", Access::Anyone),
@@ -76,6 +79,8 @@ const INVENTORY: [(&str, &str, Access); 102] = [
     ("POST", "/api/fn/run", Access::Anyone),
     ("POST", "/api/fn/run_log", Access::Anyone),
     ("POST", "/api/fn/runs", Access::Anyone),
+    ("POST", "/api/fn/search_words", Access::Anyone),
+    ("POST", "/api/fn/series", Access::Anyone),
     ("POST", "/api/fn/start_run", Access::Anyone),
     ("POST", "/api/fn/task_names", Access::Anyone),
     ("POST", "/api/fn/task_types", Access::Anyone),

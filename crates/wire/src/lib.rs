@@ -15,6 +15,7 @@ mod metrics;
 mod native;
 mod page;
 mod record;
+pub mod search;
 mod series;
 mod status;
 mod task_types;
@@ -38,8 +39,10 @@ pub use live::{LiveData, LiveEvent, LiveMessage, Position, Previous, ServerState
 pub use metrics::{Metrics, TaskMetrics, TrendPoint, time_window};
 pub use native::{BatchItem, BatchOutcome, NativeEvent, NativeKind, Numbering};
 pub use page::{Page, check_page};
-pub use record::{AttemptSummary, ErrorBody, Execution, HistoryPage, HistoryQuery, InvalidQuery, MissedEvents, page_size};
-pub use series::{Quantiles, Series, SeriesStep, TimesStep};
+pub use record::{
+    AttemptSummary, ErrorBody, Execution, HistoryPage, HistoryQuery, InvalidQuery, MissedEvents, check_text, page_size,
+};
+pub use series::{HourCounts, Quantiles, Series, SeriesStep, TimesStep, series_step};
 pub use status::{ParseStatusError, TaskStatus};
 pub use task_types::{REGISTERED_TASK_TYPES, UNKNOWN_TASK_NAME};
 pub use tasks::{Import, TaskType, TriggerRequest, Triggered};

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use crate::{AnalysisEvent, Json, NativeKind, TaskStatus};
 
 /// A place in the stream of live messages. Sequence numbers of one epoch have no gaps; another epoch is another stream.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Position {
     /// Names the stream.

@@ -3,7 +3,7 @@ use std::fmt;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{Cursor, Json, LiveEvent, Position, REGISTERED_TASK_TYPES, Source, StallReason, TaskStatus, time};
+use crate::{Cursor, Json, LiveEvent, Position, REGISTERED_TASK_TYPES, Source, StallReason, TaskStatus, search::Search, time};
 
 /// Bounds of a page of history.
 pub mod page_size {
@@ -172,7 +172,7 @@ pub struct HistoryQuery {
     pub start_date: Option<DateTime<Utc>>,
     /// Created at this time or earlier.
     pub end_date: Option<DateTime<Utc>>,
-    /// Words in error message, task id or params.
+    /// A search, in the language of [`Search`].
     pub q: Option<String>,
     /// The worker.
     pub worker: Option<String>,
@@ -221,19 +221,19 @@ pub struct InvalidQuery {
     pub allowed: String,
     /// What it was.
     pub value: String,
+    /// The first wrong character of the whole value, from 0, where one can be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<usize>,
 }
 
 impl InvalidQuery {
     fn new(parameter: &str, allowed: impl fmt::Display, value: &str) -> Self {
         let value = value.chars().take(100).collect();
-        Self { parameter: parameter.to_owned(), allowed: allowed.to_string(), value }
+        Self { parameter: parameter.to_owned(), allowed: allowed.to_string(), value, at: None }
     }
 }
 
 impl HistoryQuery {
-    /// The shortest search that an index can serve, in characters.
-    pub const SHORTEST_SEARCH: usize = 3;
-
     /// Reads the parameters of a URL. Empty values count as left out, as forms send them; unknown ones are passed over.
     ///
     /// # Errors
@@ -252,11 +252,10 @@ impl HistoryQuery {
                 "stalled" => query.stalled = flag(name, value)?,
                 "start_date" => query.start_date = Some(date(name, value)?),
                 "end_date" => query.end_date = Some(end_of(date(name, value)?, value)),
-                "q" if value.trim().chars().count() < Self::SHORTEST_SEARCH => {
-                    let allowed = format!("must have {} characters or more", Self::SHORTEST_SEARCH);
-                    return Err(InvalidQuery::new(name, allowed, value));
+                "q" => {
+                    search(value.trim())?;
+                    query.q = Some(value.trim().to_owned());
                 }
-                "q" => query.q = Some(text(name, value.trim())?),
                 "worker" => query.worker = Some(text(name, value)?),
                 "queue" => query.queue = Some(text(name, value)?),
                 "min_duration_ms" => query.min_duration_ms = Some(number(name, value, 0, i64::MAX)?),
@@ -303,11 +302,37 @@ impl HistoryQuery {
         params
     }
 
+    /// What `q` searches for.
+    ///
+    /// # Errors
+    /// It is no search.
+    pub fn search(&self) -> Result<Option<Search>, InvalidQuery> {
+        self.q.as_deref().map(search).transpose()
+    }
+
     /// Whether any filter is set.
     #[must_use]
     pub fn is_filtered(&self) -> bool {
         *self != Self { page: self.page, page_size: self.page_size, cursor: self.cursor, ..Self::default() }
     }
+}
+
+fn search(text: &str) -> Result<Search, InvalidQuery> {
+    Search::parse(text).map_err(|error| InvalidQuery {
+        at: Some(error.at),
+        ..InvalidQuery::new("q", format!("is wrong at character {}: {error}", error.at + 1), text)
+    })
+}
+
+/// Checks a text that Postgres is asked about.
+///
+/// # Errors
+/// What is allowed.
+pub fn check_text(parameter: &str, value: &str) -> Result<String, InvalidQuery> {
+    if value.trim().is_empty() {
+        return Err(InvalidQuery::new(parameter, "must not be empty", value));
+    }
+    text(parameter, value)
 }
 
 fn text(parameter: &str, value: &str) -> Result<String, InvalidQuery> {
@@ -397,6 +422,7 @@ mod tests {
             ("page_size", "0"),
             ("cursor", "17"),
             ("q", "ab"),
+            ("q", "status:done"),
             ("stalled", "1"),
             ("min_duration_ms", "-1"),
         ];
@@ -405,6 +431,10 @@ mod tests {
             assert_eq!((error.parameter.as_str(), error.value.as_str()), (name, value));
             assert!(error.to_string().starts_with(name), "{error}");
         }
+        let error = parse(&[("q", " -status:done")]).unwrap_err();
+        assert_eq!(error.at, Some(8));
+        let sentence = "q is wrong at character 9: status must be pending, running, success or failed, not \"done\"";
+        assert!(error.to_string().starts_with(sentence), "{error}");
         assert_eq!(parse(&[("start_date", "2026-11-22"), ("end_date", "2026-11-21")]).unwrap_err().parameter, "start_date");
     }
 }

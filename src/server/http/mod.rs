@@ -138,6 +138,7 @@ pub fn router(state: AppState) -> (Router, Vec<RouteInfo>) {
         .route("POST", "/api/api/tasks/{*rest}", Reporter, post(ingest::taskiq))
         .route("POST", "/tasks/{*rest}", Reporter, post(ingest::taskiq))
         .route("GET", "/api/v1/monitoring/metrics", Anyone, get(monitoring::metrics))
+        .route("GET", "/api/v1/monitoring/series", Anyone, get(monitoring::series))
         .route("GET", "/api/v1/monitoring/history", Anyone, get(monitoring::history))
         .route("GET", "/api/v1/monitoring/executions/{id}", Anyone, get(monitoring::execution))
         .route("GET", "/api/v1/monitoring/events", Anyone, get(monitoring::events))

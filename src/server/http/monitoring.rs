@@ -4,7 +4,9 @@ use axum::{
     Json,
     extract::{Path, RawQuery, State},
 };
-use taskscope_wire::{ErrorBody, Execution, HistoryPage, HistoryQuery, Metrics, MissedEvents, time_window};
+use taskscope_wire::{
+    ErrorBody, Execution, HistoryPage, HistoryQuery, Metrics, MissedEvents, Series, check_text, series_step, time_window,
+};
 
 use super::error::ApiError;
 use crate::server::store::Store;
@@ -23,13 +25,38 @@ const MOST_EVENTS: i64 = 1000;
     ),
 )]
 pub(super) async fn metrics(State(store): State<Store>, RawQuery(query): RawQuery) -> Result<Json<Metrics>, ApiError> {
-    let query = Query::new(query);
-    let hours = query.number("time_window", i64::from(time_window::DEFAULT))?;
-    let window = time_window::check(hours).map_err(ApiError::Invalid)?;
+    let window = Query::new(query).time_window()?;
     Ok(Json(store.metrics(window).await?))
 }
 
-/// Executions, newest first, with the exact number of those that match.
+/// How a task type did in a window that ends now, in equal steps: counts, run and waiting times, and what waited.
+#[utoipa::path(
+    get, path = "/api/v1/monitoring/series", tag = "monitoring",
+    params(
+        ("task_name" = Option<String>, Query, description = "The task type; all together where it is left out"),
+        ("time_window" = Option<u32>, Query, description = "Hours, 1 to 720; 24 where it is left out", minimum = 1, maximum = 720),
+        ("step" = Option<u32>, Query, description = "Seconds of a step: 60, 300, 900, 3600, 10800, 21600 or 86400, at most 1,000 of them; \
+            where it is left out, the shortest of which there are at most 120"),
+    ),
+    responses(
+        (status = 200, body = Series),
+        (status = 400, description = "A parameter is wrong", body = ErrorBody),
+        (status = 503, description = "The database is not reachable", body = ErrorBody),
+    ),
+)]
+pub(super) async fn series(State(store): State<Store>, RawQuery(query): RawQuery) -> Result<Json<Series>, ApiError> {
+    let query = Query::new(query);
+    let window = query.time_window()?;
+    let step = match query.get("step") {
+        Some(_) => series_step::check(query.number("step", 0)?, window)?,
+        None => series_step::choose(window),
+    };
+    let task_name = query.get("task_name").map(|name| check_text("task_name", name)).transpose()?;
+    Ok(Json(store.series(task_name.as_deref(), window, step).await?))
+}
+
+/// Executions, newest first, with the exact number of those that match. What would take longer than a second says by `searched_back_to`
+/// how far back it looked; the number counts what was found until there.
 #[utoipa::path(
     get, path = "/api/v1/monitoring/history", tag = "monitoring",
     params(
@@ -38,7 +65,7 @@ pub(super) async fn metrics(State(store): State<Store>, RawQuery(query): RawQuer
         ("stalled" = Option<bool>, Query, description = "true: only active executions that count as stalled"),
         ("start_date" = Option<String>, Query, description = "Created at this ISO 8601 time or later; UTC without an offset"),
         ("end_date" = Option<String>, Query, description = "Created at this time or earlier; a bare date means its whole day"),
-        ("q" = Option<String>, Query, description = "Text in error message, task id or params; 3 characters or more"),
+        ("q" = Option<String>, Query, description = "A search, such as status:failed duration:>2s \"connection refused\": words in error, traceback, task id or params, and keys; a wrong one is refused with the place that is wrong"),
         ("worker" = Option<String>, Query, description = "The worker"),
         ("queue" = Option<String>, Query, description = "The queue"),
         ("min_duration_ms" = Option<i64>, Query, description = "Ran this long or longer", minimum = 0),
@@ -123,6 +150,11 @@ impl Query {
 
     fn get(&self, name: &str) -> Option<&str> {
         self.pairs().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+
+    fn time_window(&self) -> Result<u32, ApiError> {
+        let hours = self.number("time_window", i64::from(time_window::DEFAULT))?;
+        time_window::check(hours).map_err(ApiError::Invalid)
     }
 
     fn number(&self, name: &str, default: i64) -> Result<i64, ApiError> {

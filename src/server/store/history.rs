@@ -1,29 +1,43 @@
 //! Pages of the history.
 //!
 //! Filters of task type, status and time are answered from the rollups: the total is a sum, and a page is sought where the sums say that it lies. Other
-//! filters need a look at the rows.
+//! filters and searches need a look at the rows, which takes a second at the most.
+
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{Postgres, QueryBuilder, Transaction};
-use taskscope_wire::{Cursor, Execution, HistoryPage, HistoryQuery};
+use taskscope_wire::{Cursor, Execution, HistoryPage, HistoryQuery, TaskStatus};
 
 use super::{
     Store, StoreError,
     executions::{COLUMNS, ExecutionRow, mark_retried},
-    filter::push_filters,
+    filter::{Filter, push_cursor},
     position, read,
-    rollup::{Counted, Place, Window},
+    rollup::{Counted, Place, Window, names},
+    scan::{Wanted, scan},
 };
 
 /// How many rows that got their ids after a cursor's last one are looked at, for such as were created before it. Those that come late come soon.
 const LATE_IDS: i64 = 5000;
 
+/// How long a query may look through the log, so that its answer takes less than a second.
+const BUDGET: Duration = Duration::from_millis(850);
+
 impl Store {
-    /// A page of the history, newest first, with the exact number of executions that match.
+    /// A page of the history, newest first, with the number of executions that match: exactly, unless it says how far back it looked.
     ///
     /// # Errors
     /// Postgres doesn't answer, or not in time.
     pub async fn history(&self, query: &HistoryQuery) -> Result<HistoryPage, StoreError> {
+        self.history_within(query, BUDGET).await
+    }
+
+    /// [`Store::history`] that looks through the log for so long, where counts don't answer.
+    ///
+    /// # Errors
+    /// Postgres doesn't answer, or not in time.
+    pub async fn history_within(&self, query: &HistoryQuery, budget: Duration) -> Result<HistoryPage, StoreError> {
         read(async {
             let mut tx = self.snapshot().await?;
             let position = position(&mut tx).await?;
@@ -31,44 +45,51 @@ impl Store {
                 Some(cursor) => cursor,
                 None => now(&mut tx).await?,
             };
-            let offset = i64::from(query.page - 1) * i64::from(query.page_size);
-            let (total_count, place) = match counted_by(query) {
-                Some(window) => seek(&mut tx, query, window, offset).await?,
-                None => scan(&mut tx, query, offset).await?,
-            };
-            let items = match place {
-                Some(place) => rows(&mut tx, query, place).await?,
-                None => Vec::new(),
+            let filter = Filter::new(query, cursor.until)?;
+            let answer = match counted_by(&mut tx, &filter).await? {
+                Some(window) => seek(&mut tx, &filter, window).await?,
+                None => look(&mut tx, &filter, budget).await?,
             };
             Ok(HistoryPage {
-                total_count,
+                total_count: answer.total,
                 page: query.page,
                 page_size: query.page_size,
-                total_pages: (total_count + i64::from(query.page_size) - 1) / i64::from(query.page_size),
+                total_pages: (answer.total + i64::from(query.page_size) - 1) / i64::from(query.page_size),
                 position,
                 cursor: Some(cursor),
-                searched_back_to: None,
-                items,
+                searched_back_to: answer.back_to,
+                items: answer.items,
             })
         })
         .await
     }
 }
 
+/// What a query found.
+#[derive(Debug)]
+struct Answer {
+    total: i64,
+    items: Vec<Execution>,
+    back_to: Option<DateTime<Utc>>,
+}
+
 /// The window of the rollups that a query asks for, if they can answer it.
-fn counted_by(query: &HistoryQuery) -> Option<Window> {
-    let others = query.stalled
-        || query.q.is_some()
-        || query.worker.is_some()
-        || query.queue.is_some()
-        || query.min_duration_ms.is_some()
-        || query.max_duration_ms.is_some();
+async fn counted_by(tx: &mut Transaction<'static, Postgres>, filter: &Filter<'_>) -> Result<Option<Window>, StoreError> {
+    let query = filter.query;
+    let Some(simple) = filter.simple() else { return Ok(None) };
+    let mut task_names = (!query.task_name.is_empty()).then(|| query.task_name.clone());
+    if !simple.has_any_task() {
+        let names = task_names.unwrap_or(names(tx).await?.into_iter().collect());
+        task_names = Some(names.into_iter().filter(|name| simple.matches_task(name)).collect());
+    }
+    let mut statuses = if query.status.is_empty() { TaskStatus::ALL.to_vec() } else { query.status.clone() };
+    statuses.retain(|status| simple.statuses().is_none_or(|searched| searched.contains(status)));
     let until = query.cursor.map(|cursor| cursor.until).into_iter().chain(query.end_date).min();
-    (!others).then(|| Window {
-        task_names: (!query.task_name.is_empty()).then(|| query.task_name.clone()),
-        statuses: (!query.status.is_empty()).then(|| query.status.clone()),
+    Ok(Some(Window {
+        task_names,
+        statuses: (statuses != TaskStatus::ALL).then_some(statuses),
         ..Window::between(query.start_date, until.map(after))
-    })
+    }))
 }
 
 /// The first moment after a time, as Postgres keeps time.
@@ -76,52 +97,71 @@ fn after(time: DateTime<Utc>) -> DateTime<Utc> {
     time + TimeDelta::microseconds(1)
 }
 
-/// The total and the place of a page, by the rollups; none where the page is beyond the last one.
-async fn seek(
-    tx: &mut Transaction<'static, Postgres>,
-    query: &HistoryQuery,
-    window: Window,
-    offset: i64,
-) -> Result<(i64, Option<Place>), StoreError> {
+/// How many executions stand before a page.
+fn offset(query: &HistoryQuery) -> i64 {
+    i64::from(query.page - 1) * i64::from(query.page_size)
+}
+
+/// The total and the rows of a page, whose place the rollups know.
+async fn seek(tx: &mut Transaction<'static, Postgres>, filter: &Filter<'_>, window: Window) -> Result<Answer, StoreError> {
+    let query = filter.query;
     let late = match query.cursor {
-        Some(cursor) => late(tx, query, cursor).await?,
+        Some(cursor) => late(tx, filter, cursor).await?,
         None => Vec::new(),
     };
     let mut counted = Counted::read(tx, window, late).await?;
     let total = counted.total();
-    if offset >= total {
-        return Ok((total, None));
+    if offset(query) >= total {
+        return Ok(Answer { total, items: Vec::new(), back_to: None });
     }
-    Ok((total, Some(counted.locate(tx, offset, i64::from(query.page_size)).await?)))
+    let place = counted.locate(tx, offset(query), i64::from(query.page_size)).await?;
+    Ok(Answer { total, items: rows_at(tx, filter, place).await?, back_to: None })
 }
 
-/// The total and the place of a page, by a look at all rows.
-async fn scan(
-    tx: &mut Transaction<'static, Postgres>,
-    query: &HistoryQuery,
-    offset: i64,
-) -> Result<(i64, Option<Place>), StoreError> {
-    let mut count = QueryBuilder::new("select count(*) from task_execution_logs e");
-    push_filters(&mut count, query);
-    push_cursor(&mut count, query.cursor);
-    let total: i64 = count.build_query_scalar().fetch_one(&mut **tx).await?;
-    let everything = Window::between(None, None);
-    Ok((total, (offset < total).then_some(Place { from: everything.from, to: everything.to, offset })))
+/// The total and the rows of a page, by a look at the log.
+async fn look(tx: &mut Transaction<'static, Postgres>, filter: &Filter<'_>, budget: Duration) -> Result<Answer, StoreError> {
+    let wanted = Wanted { offset: offset(filter.query), limit: i64::from(filter.query.page_size) };
+    let found = scan(tx, filter, wanted, budget).await?;
+    Ok(Answer { total: found.total, items: rows_of(tx, &found.keys).await?, back_to: found.back_to })
 }
 
 /// The rows of a page.
-async fn rows(tx: &mut Transaction<'static, Postgres>, query: &HistoryQuery, place: Place) -> Result<Vec<Execution>, StoreError> {
+async fn rows_at(
+    tx: &mut Transaction<'static, Postgres>,
+    filter: &Filter<'_>,
+    place: Place,
+) -> Result<Vec<Execution>, StoreError> {
     // The rows of the page first, then what is worked out for them: not for every row that the offset passes over.
     let mut page = QueryBuilder::new(format!("select {COLUMNS} from (select * from task_execution_logs e"));
-    push_filters(&mut page, query);
-    push_cursor(&mut page, query.cursor);
+    filter.push(&mut page);
+    push_cursor(&mut page, filter.query.cursor);
     page.push(" and e.created_at >= ").push_bind(place.from).push(" and e.created_at < ").push_bind(place.to);
-    page.push(" order by e.created_at desc, e.id desc limit ").push_bind(i64::from(query.page_size));
+    page.push(" order by e.created_at desc, e.id desc limit ").push_bind(i64::from(filter.query.page_size));
     page.push(" offset ").push_bind(place.offset).push(") e order by e.created_at desc, e.id desc");
-    let rows: Vec<ExecutionRow> = page.build_query_as().fetch_all(&mut **tx).await?;
-    let mut items: Vec<Execution> = rows.into_iter().map(Into::into).collect();
-    mark_retried(tx, &mut items).await?;
-    Ok(items)
+    executions(tx, page).await
+}
+
+/// The rows with these keys, newest first as the keys are. Their times tell Postgres which partitions to look at.
+async fn rows_of(tx: &mut Transaction<'static, Postgres>, keys: &[(DateTime<Utc>, i64)]) -> Result<Vec<Execution>, StoreError> {
+    let (Some(newest), Some(oldest)) = (keys.first(), keys.last()) else { return Ok(Vec::new()) };
+    let (times, ids): (Vec<_>, Vec<_>) = keys.iter().copied().unzip();
+    let mut rows = QueryBuilder::new(format!("select {COLUMNS} from task_execution_logs e join unnest("));
+    rows.push_bind(times)
+        .push(", ")
+        .push_bind(ids)
+        .push(") as k (created_at, id) using (created_at, id) where e.created_at between ");
+    rows.push_bind(oldest.0).push(" and ").push_bind(newest.0).push(" order by e.created_at desc, e.id desc");
+    executions(tx, rows).await
+}
+
+async fn executions(
+    tx: &mut Transaction<'static, Postgres>,
+    mut rows: QueryBuilder<Postgres>,
+) -> Result<Vec<Execution>, StoreError> {
+    let rows: Vec<ExecutionRow> = rows.build_query_as().fetch_all(&mut **tx).await?;
+    let mut executions: Vec<Execution> = rows.into_iter().map(Into::into).collect();
+    mark_retried(tx, &mut executions).await?;
+    Ok(executions)
 }
 
 /// The moment of a snapshot. A clock that is ahead of Postgres' makes it later than now, so that nothing is missing.
@@ -141,18 +181,12 @@ async fn now(tx: &mut Transaction<'static, Postgres>) -> Result<Cursor, StoreErr
 /// When those executions were created that match and came after a cursor's moment although they were created before it.
 async fn late(
     tx: &mut Transaction<'static, Postgres>,
-    query: &HistoryQuery,
+    filter: &Filter<'_>,
     cursor: Cursor,
 ) -> Result<Vec<DateTime<Utc>>, StoreError> {
     let mut times = QueryBuilder::new("select e.created_at from task_execution_logs e");
-    push_filters(&mut times, query);
+    filter.push(&mut times);
     times.push(" and e.created_at <= ").push_bind(cursor.until);
     times.push(" and e.id > ").push_bind(cursor.last_id).push(" and e.id <= ").push_bind(cursor.last_id + LATE_IDS);
     Ok(times.build_query_scalar().fetch_all(&mut **tx).await?)
-}
-
-fn push_cursor(sql: &mut QueryBuilder<Postgres>, cursor: Option<Cursor>) {
-    if let Some(cursor) = cursor {
-        sql.push(" and e.created_at <= ").push_bind(cursor.until).push(" and e.id <= ").push_bind(cursor.last_id);
-    }
 }

@@ -15,8 +15,14 @@ mod foreign;
 mod history;
 mod metrics;
 mod partitions;
+mod queue;
 mod rollup;
 mod rows;
+mod scan;
+mod search;
+mod search_index;
+mod search_words;
+mod series;
 mod workers;
 
 use std::time::Duration;
