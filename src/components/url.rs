@@ -33,18 +33,22 @@ pub const FROM: &str = "from";
 /// The parameter of the history that names the execution whose details are open.
 pub const EXECUTION: &str = "execution";
 
-/// A page of history.
+/// A page of history. The first one is always that of now.
 #[must_use]
 pub fn history(query: &HistoryQuery) -> String {
-    with_params(HISTORY, &query.to_params())
+    with_params(HISTORY, &history_params(query))
 }
 
 /// A page of history with the details of an execution beside it.
 #[must_use]
 pub fn history_with(query: &HistoryQuery, execution: i64) -> String {
-    let mut params = query.to_params();
+    let mut params = history_params(query);
     params.push((EXECUTION, execution.to_string()));
     with_params(HISTORY, &params)
+}
+
+fn history_params(query: &HistoryQuery) -> Vec<(&'static str, String)> {
+    HistoryQuery { cursor: query.cursor.filter(|_| query.page > 1), ..query.clone() }.to_params()
 }
 
 /// The history of a task type, of one status or all.

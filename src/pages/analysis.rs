@@ -18,7 +18,10 @@ use crate::{
 };
 
 /// The analysis runs, a page of them at a time, and the dialog that makes a new one: opened and closed by the address.
-pub struct AnalysisPage {
+pub struct AnalysisPage;
+
+/// What it loads.
+struct Data {
     page: Memo<Result<i64, InvalidQuery>>,
     runs: Resource<Result<Page<Run>, AppError>>,
     meanwhile: Meanwhile<AnalysisEvent>,
@@ -30,6 +33,16 @@ pub struct AnalysisPage {
 #[lazy_route]
 impl LazyRoute for AnalysisPage {
     fn data() -> Self {
+        Self
+    }
+
+    fn view(_page: Self) -> AnyView {
+        view! { <AnalysisView data=Data::load()/> }.into_any()
+    }
+}
+
+impl Data {
+    fn load() -> Self {
         let address = use_url();
         let page = Memo::new(move |_| address.with(|address| page_of(address.search())));
         let new = Memo::new(move |_| address.with(|address| url::has(address.search(), url::NEW)));
@@ -46,15 +59,11 @@ impl LazyRoute for AnalysisPage {
             choices: Resource::new(move || new.get(), choices),
         }
     }
-
-    fn view(this: Self) -> AnyView {
-        view! { <AnalysisView data=this/> }.into_any()
-    }
 }
 
 #[component]
-fn AnalysisView(data: AnalysisPage) -> impl IntoView {
-    let AnalysisPage { page, runs, meanwhile, new, choices } = data;
+fn AnalysisView(data: Data) -> impl IntoView {
+    let Data { page, runs, meanwhile, new, choices } = data;
     let live = use_live();
     let list = List::new();
     let problem = RwSignal::new(None::<AppError>);

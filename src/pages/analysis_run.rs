@@ -26,7 +26,10 @@ use crate::{
 };
 
 /// One analysis run: how far it is, its log, and the review of what it proposes.
-pub struct RunPage {
+pub struct RunPage;
+
+/// What it loads.
+struct Data {
     id: Memo<Result<Uuid, AppError>>,
     /// The page of its proposals.
     page: Memo<Result<i64, InvalidQuery>>,
@@ -41,6 +44,16 @@ pub struct RunPage {
 #[lazy_route]
 impl LazyRoute for RunPage {
     fn data() -> Self {
+        Self
+    }
+
+    fn view(_page: Self) -> AnyView {
+        view! { <RunView data=Data::load()/> }.into_any()
+    }
+}
+
+impl Data {
+    fn load() -> Self {
         let (params, address) = (use_params_map(), use_url());
         let id = Memo::new(move |_| id_of(&params.with(|params| params.get("id")).unwrap_or_default(), "analysis run"));
         let page = Memo::new(move |_| address.with(|address| page_of(address.search())));
@@ -64,10 +77,6 @@ impl LazyRoute for RunPage {
             reviewing,
         }
     }
-
-    fn view(this: Self) -> AnyView {
-        view! { <RunView data=this/> }.into_any()
-    }
 }
 
 /// The id that an address names.
@@ -82,8 +91,8 @@ async fn with_project(run: Run) -> Result<(Run, Option<String>), AppError> {
 }
 
 #[component]
-fn RunView(data: RunPage) -> impl IntoView {
-    let RunPage { id, page, run, meanwhile, log: log_lines, proposals, reviewing } = data;
+fn RunView(data: Data) -> impl IntoView {
+    let Data { id, page, run, meanwhile, log: log_lines, proposals, reviewing } = data;
     let live = use_live();
     let shown = RwSignal::new(None::<Run>);
     let project = RwSignal::new(None::<String>);

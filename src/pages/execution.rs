@@ -7,7 +7,10 @@ use super::{LoadedExecution, TITLE, loaded_execution::ExecutionResource};
 use crate::{components::url, error::AppError, live::use_live, server_fns::get_execution};
 
 /// One execution under an address of its own.
-pub struct ExecutionPage {
+pub struct ExecutionPage;
+
+/// What it loads.
+struct Data {
     id: Memo<Option<i64>>,
     execution: ExecutionResource,
 }
@@ -15,6 +18,17 @@ pub struct ExecutionPage {
 #[lazy_route]
 impl LazyRoute for ExecutionPage {
     fn data() -> Self {
+        Self
+    }
+
+    fn view(_page: Self) -> AnyView {
+        let this = Data::load();
+        view! { <ExecutionView id=this.id execution=this.execution/> }.into_any()
+    }
+}
+
+impl Data {
+    fn load() -> Self {
         let params = use_params_map();
         let name = Memo::new(move |_| params.with(|params| params.get("id")).unwrap_or_default());
         let execution = Resource::new(
@@ -27,10 +41,6 @@ impl LazyRoute for ExecutionPage {
             },
         );
         Self { id: Memo::new(move |_| name.with(|name| name.parse().ok())), execution }
-    }
-
-    fn view(this: Self) -> AnyView {
-        view! { <ExecutionView id=this.id execution=this.execution/> }.into_any()
     }
 }
 

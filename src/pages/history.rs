@@ -24,7 +24,10 @@ use crate::{
 };
 
 /// The executions that match some filters, a page of them at a time, and the details of one beside them.
-pub struct History {
+pub struct History;
+
+/// What it loads.
+struct Data {
     query: Memo<Result<HistoryQuery, InvalidQuery>>,
     /// What the address searches for, whether it is a search or not.
     search: Memo<String>,
@@ -38,6 +41,16 @@ pub struct History {
 #[lazy_route]
 impl LazyRoute for History {
     fn data() -> Self {
+        Self
+    }
+
+    fn view(_page: Self) -> AnyView {
+        view! { <HistoryView data=Data::load()/> }.into_any()
+    }
+}
+
+impl Data {
+    fn load() -> Self {
         let address = use_url();
         let search = Memo::new(move |_| address.with(|address| address.search().to_owned()));
         let query = Memo::new(move |_| search.with(|search| query_of(search)));
@@ -59,15 +72,11 @@ impl LazyRoute for History {
             ),
         }
     }
-
-    fn view(this: Self) -> AnyView {
-        view! { <HistoryView data=this/> }.into_any()
-    }
 }
 
 #[component]
-fn HistoryView(data: History) -> impl IntoView {
-    let History { query, search, selected, names, page, execution } = data;
+fn HistoryView(data: Data) -> impl IntoView {
+    let Data { query, search, selected, names, page, execution } = data;
     let live = use_live();
     let navigate = use_navigate();
     let go = Callback::new(move |(to, replace): (String, bool)| {

@@ -2,7 +2,7 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use leptos::{ev, prelude::*, task::spawn_local};
-use taskscope_wire::{Execution, HistoryPage, HistoryQuery, LiveEvent, TaskStatus};
+use taskscope_wire::{Cursor, Execution, HistoryPage, HistoryQuery, LiveEvent, TaskStatus};
 
 use crate::{
     components::{HistoryRow, HistoryTable, Pager, Timestamp, format, url},
@@ -29,7 +29,7 @@ pub fn HistoryList(
     #[prop(into)]
     reload: Callback<()>,
 ) -> impl IntoView {
-    let List { query, rows, total, pages, back_to, .. } = list;
+    let List { query, rows, total, pages, back_to, cursor, .. } = list;
     let so_far = move || if back_to.with(Option::is_some) { " so far" } else { "" };
     let open = Callback::new(move |to: String| go.run((to, false)));
     let is_empty = Memo::new(move |_| rows.with(Vec::is_empty));
@@ -56,7 +56,11 @@ pub fn HistoryList(
         >
             <HistoryTable rows query selected go=open/>
         </Show>
-        {move || view! { <Pager query=query.get() total_pages=pages.get()/> }}
+        {move || {
+            // The pages of the moment of this one: they don't shift.
+            let query = HistoryQuery { cursor: cursor.get(), ..query.get() };
+            view! { <Pager query total_pages=pages.get()/> }
+        }}
     }
 }
 
@@ -66,7 +70,7 @@ fn SearchedBack(list: List) -> impl IntoView {
     move || {
         list.back_to.get().map(|at| {
             let before = at - TimeDelta::microseconds(1);
-            let further = HistoryQuery { page: 1, end_date: Some(before), cursor: None, ..list.query.get() };
+            let further = HistoryQuery { page: 1, end_date: Some(before), ..list.query.get() };
             view! {
                 <p class="history-back" data-testid="searched-back">
                     "Searched back to " <Timestamp at/> ". "
@@ -129,6 +133,8 @@ pub struct List {
     rows: RwSignal<Vec<HistoryRow>>,
     total: RwSignal<i64>,
     pages: RwSignal<i64>,
+    /// The moment that the pages are counted by.
+    cursor: RwSignal<Option<Cursor>>,
     back_to: RwSignal<Option<DateTime<Utc>>>,
     newer: RwSignal<HashSet<i64>>,
 }
@@ -141,6 +147,7 @@ impl List {
             rows: RwSignal::default(),
             total: RwSignal::new(0),
             pages: RwSignal::new(0),
+            cursor: RwSignal::new(None),
             back_to: RwSignal::new(None),
             newer: RwSignal::default(),
         };
@@ -169,6 +176,7 @@ impl List {
         self.query.set(query);
         self.total.set(page.total_count);
         self.pages.set(page.total_pages);
+        self.cursor.set(page.cursor);
         self.back_to.set(page.searched_back_to);
         self.newer.set(HashSet::new());
     }
@@ -202,7 +210,9 @@ impl List {
     fn fetch(self) {
         let Some(query) = self.query.try_get_untracked() else { return };
         spawn_local(async move {
-            let Ok(page) = get_history(query.clone()).await else { return };
+            // The first page is that of now, the others are those of the moment that they are counted by.
+            let cursor = if query.page > 1 { self.cursor.get_untracked() } else { None };
+            let Ok(page) = get_history(HistoryQuery { cursor, ..query.clone() }).await else { return };
             if self.query.try_get_untracked().as_ref() != Some(&query) {
                 return;
             }

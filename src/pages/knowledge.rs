@@ -36,7 +36,10 @@ const LEARNING: [&str; 5] = [
 type Loaded = Result<(TopicQuery, Page<Topic>), AppError>;
 
 /// The topics that messages talk about, a page of them at a time.
-pub struct KnowledgePage {
+pub struct KnowledgePage;
+
+/// What it loads.
+struct Data {
     query: Memo<Result<TopicQuery, InvalidQuery>>,
     topics: Resource<Loaded>,
 }
@@ -44,6 +47,16 @@ pub struct KnowledgePage {
 #[lazy_route]
 impl LazyRoute for KnowledgePage {
     fn data() -> Self {
+        Self
+    }
+
+    fn view(_page: Self) -> AnyView {
+        view! { <KnowledgeView data=Data::load()/> }.into_any()
+    }
+}
+
+impl Data {
+    fn load() -> Self {
         let address = use_url();
         let query = Memo::new(move |_| address.with(|address| query_of(address.search())));
         let fetch = |query: Result<TopicQuery, InvalidQuery>| async move {
@@ -52,10 +65,6 @@ impl LazyRoute for KnowledgePage {
             Ok((query, page))
         };
         Self { query, topics: Resource::new(move || query.get(), fetch) }
-    }
-
-    fn view(this: Self) -> AnyView {
-        view! { <KnowledgeView data=this/> }.into_any()
     }
 }
 
@@ -78,8 +87,8 @@ pub(super) fn refetch_with_knowledge(live: Live, refetch: Refetch) {
 }
 
 #[component]
-fn KnowledgeView(data: KnowledgePage) -> impl IntoView {
-    let KnowledgePage { query, topics } = data;
+fn KnowledgeView(data: Data) -> impl IntoView {
+    let Data { query, topics } = data;
     let live = use_live();
     let shown = RwSignal::new(None::<(TopicQuery, Page<Topic>)>);
     let problem = RwSignal::new(None::<AppError>);

@@ -26,7 +26,10 @@ use crate::{
 type Loaded = Result<(Topic, Page<Atom>), AppError>;
 
 /// One topic, with what is known of it.
-pub struct TopicPage {
+pub struct TopicPage;
+
+/// What it loads.
+struct Data {
     id: Memo<Result<Uuid, AppError>>,
     topic: Resource<Loaded>,
     meanwhile: Meanwhile<Atom>,
@@ -35,6 +38,16 @@ pub struct TopicPage {
 #[lazy_route]
 impl LazyRoute for TopicPage {
     fn data() -> Self {
+        Self
+    }
+
+    fn view(_page: Self) -> AnyView {
+        view! { <TopicView data=Data::load()/> }.into_any()
+    }
+}
+
+impl Data {
+    fn load() -> Self {
         let (params, address) = (use_params_map(), use_url());
         let id = Memo::new(move |_| id_of(&params.with(|params| params.get("id")).unwrap_or_default(), "topic"));
         let page = Memo::new(move |_| address.with(|address| page_of(address.search())));
@@ -49,15 +62,11 @@ impl LazyRoute for TopicPage {
         };
         Self { id, topic: Resource::new(move || (id.get(), page.get()), fetch), meanwhile }
     }
-
-    fn view(this: Self) -> AnyView {
-        view! { <TopicView data=this/> }.into_any()
-    }
 }
 
 #[component]
-fn TopicView(data: TopicPage) -> impl IntoView {
-    let TopicPage { id, topic: resource, meanwhile } = data;
+fn TopicView(data: Data) -> impl IntoView {
+    let Data { id, topic: resource, meanwhile } = data;
     let live = use_live();
     let topic = RwSignal::new(None::<Topic>);
     let atoms = Atoms::new(meanwhile);

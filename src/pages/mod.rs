@@ -1,5 +1,7 @@
 //! One file a route. A page owns what it loads, gives components values and signals, and says what there is to read where
 //! nothing could be loaded.
+//!
+//! A lazy page's view asks for what it loads, not `LazyRoute::data`: that would be a part of the first page's download.
 
 #![expect(unreachable_pub, reason = "#[component] makes a second function of the same visibility, which nobody exports")]
 

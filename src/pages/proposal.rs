@@ -18,20 +18,29 @@ use crate::{
 type Loaded = Result<(Proposal, Vec<Message>), AppError>;
 
 /// One proposal under an address of its own: what links to a proposal of another run, or of another page, lead to.
-pub struct ProposalPage {
+pub struct ProposalPage;
+
+/// What it loads.
+struct Data {
     proposal: Resource<Loaded>,
 }
 
 #[lazy_route]
 impl LazyRoute for ProposalPage {
     fn data() -> Self {
+        Self
+    }
+
+    fn view(_page: Self) -> AnyView {
+        view! { <ProposalView resource=Data::load().proposal/> }.into_any()
+    }
+}
+
+impl Data {
+    fn load() -> Self {
         let params = use_params_map();
         let name = Memo::new(move |_| params.with(|params| params.get("id")).unwrap_or_default());
         Self { proposal: Resource::new(move || name.get(), fetch) }
-    }
-
-    fn view(this: Self) -> AnyView {
-        view! { <ProposalView resource=this.proposal/> }.into_any()
     }
 }
 

@@ -26,7 +26,10 @@ const AGAIN: Duration = Duration::from_secs(1);
 type Loaded<T> = Resource<Result<T, AppError>>;
 
 /// The task types of Taskscope's own worker, and the dialog that runs one: opened and closed by the address.
-pub struct TasksPage {
+pub struct TasksPage;
+
+/// What it loads.
+struct Data {
     types: Loaded<Vec<TaskType>>,
     /// The task type to run.
     run: Memo<Option<String>>,
@@ -40,6 +43,16 @@ pub struct TasksPage {
 #[lazy_route]
 impl LazyRoute for TasksPage {
     fn data() -> Self {
+        Self
+    }
+
+    fn view(_page: Self) -> AnyView {
+        view! { <TasksView data=Data::load()/> }.into_any()
+    }
+}
+
+impl Data {
+    fn load() -> Self {
         let address = use_url();
         let param = move |name: &'static str| Memo::new(move |_| address.with(|address| url::param(address.search(), name)));
         let from = param(url::FROM);
@@ -50,10 +63,6 @@ impl LazyRoute for TasksPage {
             params: Resource::new(move || from.get(), params_of),
             imports: Resource::new(|| (), |()| get_imports()),
         }
-    }
-
-    fn view(this: Self) -> AnyView {
-        view! { <TasksView data=this/> }.into_any()
     }
 }
 
@@ -76,8 +85,8 @@ struct Chosen {
 }
 
 #[component]
-fn TasksView(data: TasksPage) -> impl IntoView {
-    let TasksPage { types, run, from, params, imports } = data;
+fn TasksView(data: Data) -> impl IntoView {
+    let Data { types, run, from, params, imports } = data;
     use_live().connect();
     let shown = RwSignal::new(None::<Result<Vec<TaskType>, AppError>>);
     let loaded = follow(types, move |loaded| shown.set(Some(loaded)));

@@ -21,18 +21,27 @@ use crate::{
 const AGAIN: Duration = Duration::from_secs(2);
 
 /// The workers, what each runs now, and what waits for them.
-pub struct WorkersPage {
+pub struct WorkersPage;
+
+/// What it loads.
+struct Data {
     workers: Resource<Result<Workers, AppError>>,
 }
 
 #[lazy_route]
 impl LazyRoute for WorkersPage {
     fn data() -> Self {
-        Self { workers: Resource::new(|| (), |()| get_workers()) }
+        Self
     }
 
-    fn view(this: Self) -> AnyView {
-        view! { <WorkersView resource=this.workers/> }.into_any()
+    fn view(_page: Self) -> AnyView {
+        view! { <WorkersView resource=Data::load().workers/> }.into_any()
+    }
+}
+
+impl Data {
+    fn load() -> Self {
+        Self { workers: Resource::new(|| (), |()| get_workers()) }
     }
 }
 
