@@ -23,8 +23,8 @@ check: ## formatting, lints on both sides, docs, checked SQL, Python types
 test: ## check, and the tests of Rust, Python and the browser
 	@scripts/test
 
-bench: ## measure speed, memory and size, and write docs/benchmarks.md
-	@scripts/bench
+bench: ## measure speed, memory and size, and write docs/benchmarks.md; PARTS="history search" shows only those
+	@scripts/bench $(PARTS)
 
 tools: ## fetch every tool that any target needs
 	@scripts/tools

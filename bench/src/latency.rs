@@ -9,53 +9,46 @@ use std::{
 };
 
 use chrono::Utc;
-use futures::{StreamExt, future::try_join_all};
+use futures::StreamExt;
 use serde::Deserialize;
 use serde_json::json;
-use tokio::net::TcpStream;
-use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async,
-    tungstenite::{Message, Utf8Bytes},
-};
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
-use crate::{Figure, percentile, program::Program};
+use crate::{
+    figure::{Figure, percentile},
+    load::{Load, Socket, watchers},
+    program::Program,
+};
 
 const WATCHERS: usize = 200;
 /// Of these, how many look into every message.
 const JUDGES: usize = 5;
-const PER_SECOND: usize = 1000;
-const SECONDS: usize = 15;
-/// Events a call, as a client that batches for 10 ms would send.
-const BATCH: usize = 10;
+const LOAD: Load = Load { per_second: 1000, seconds: 15 };
+/// Milliseconds.
+const BAR: f64 = 50.0;
 
 /// When each event was sent.
 type SentTimes = Arc<Vec<OnceLock<Instant>>>;
 
 pub(crate) async fn measure(program: &Program) -> anyhow::Result<Vec<Figure>> {
-    let events = PER_SECOND * SECONDS;
+    let events = LOAD.events();
     let sent: SentTimes = Arc::new((0..events).map(|_| OnceLock::new()).collect());
-    let url = format!("{}/ws?batch=1", program.base.replace("http", "ws"));
-    let mut sockets = try_join_all((0..WATCHERS).map(|_| connect_async(&url))).await?.into_iter().map(|(socket, _)| socket);
+    let mut sockets = watchers(program, WATCHERS).await?.into_iter();
     let judges: Vec<_> = sockets.by_ref().take(JUDGES).map(|socket| tokio::spawn(judge(socket, Arc::clone(&sent)))).collect();
     let readers: Vec<_> = sockets.map(|socket| tokio::spawn(read(socket, events))).collect();
-    let mut ticks = tokio::time::interval(Duration::from_secs(1) / (PER_SECOND / BATCH) as u32);
-    for batch in 0..events / BATCH {
-        ticks.tick().await;
+    LOAD.send(program, |numbers| {
         let now = Utc::now().to_rfc3339();
-        let numbers = batch * BATCH..(batch + 1) * BATCH;
-        let body: Vec<_> = numbers
+        let body = numbers
             .clone()
             .map(|n| json!({"type": "task_completed", "task_id": format!("latency-{n}"), "task_name": "latency_task", "timestamp": now, "duration_ms": 1}))
             .collect();
-        let body = json!(body).to_string();
         let began = Instant::now();
         for time in sent.get(numbers).into_iter().flatten() {
             let _ = time.set(began);
         }
-        let (http, url) = (program.http.clone(), format!("{}/api/v1/events", program.base));
-        // The next call doesn't wait for this one's answer: a slow server must not slow its own measurement.
-        tokio::spawn(async move { http.post(url).header("content-type", "application/json").body(body).send().await });
-    }
+        body
+    })
+    .await?;
     let mut samples = Vec::with_capacity(events * JUDGES);
     for judge in judges {
         samples.extend(judge.await?);
@@ -64,21 +57,15 @@ pub(crate) async fn measure(program: &Program) -> anyhow::Result<Vec<Figure>> {
     for reader in readers {
         missing += reader.await?;
     }
-    Ok(vec![Figure::new(
-        format!(
-            "worker's call → watcher's frame, {PER_SECOND} events/s, {WATCHERS} watchers ({missing} of {} messages missing)",
-            events * WATCHERS
-        ),
-        format!(
-            "p50 {:.1} ms, p95 {:.1} ms, p99 {:.1} ms",
-            percentile(&mut samples, 50.0),
-            percentile(&mut samples, 95.0),
-            percentile(&mut samples, 99.0)
-        ),
-    )])
+    let what = format!(
+        "worker's call → watcher's frame, {} events/s, {WATCHERS} watchers ({missing} of {} messages missing)",
+        LOAD.per_second,
+        events * WATCHERS
+    );
+    let [p50, p95, p99] = [50.0, 95.0, 99.0].map(|percent| percentile(&mut samples, percent));
+    let value = format!("p50 {p50:.1} ms, p95 {p95:.1} ms, p99 {p99:.1} ms");
+    Ok(vec![Figure::new(what, value).bar("p95 ≤ 50 ms, none missing", p95 <= BAR && missing == 0)])
 }
-
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// The next frame's text and when it was there; none when nothing came for five seconds.
 async fn next_frame(socket: &mut Socket) -> Option<(Instant, Utf8Bytes)> {

@@ -3,65 +3,109 @@
 use std::{
     net::TcpListener,
     os::unix::fs::PermissionsExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use reqwest::Client;
+use serde::de::DeserializeOwned;
 use sqlx::{PgPool, postgres::PgConnectOptions};
 use tempfile::TempDir;
 
-/// A running `taskscope` on an empty directory.
+/// How long starting and stopping may take: after a crash, Postgres first reads what it had logged.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// A running `taskscope`.
+#[derive(Debug)]
 pub(crate) struct Program {
     pub(crate) base: String,
     pub(crate) http: Client,
     pub(crate) pool: PgPool,
     child: Child,
-    _directory: TempDir,
+    _directory: Option<TempDir>,
+}
+
+/// The workspace.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(1).unwrap_or(Path::new(".")).to_owned()
 }
 
 impl Program {
-    /// The server alone.
+    /// The server alone, on an empty directory.
     pub(crate) async fn start() -> anyhow::Result<Self> {
         Self::start_with("false").await
     }
 
-    /// The server with its own worker.
+    /// The server with its own worker, on an empty directory.
     pub(crate) async fn start_working() -> anyhow::Result<Self> {
         Self::start_with("true").await
     }
 
+    /// The server alone, on a directory that stays. It keeps executions for longer than data sets live.
+    pub(crate) async fn on(directory: &Path) -> anyhow::Result<Self> {
+        Self::run(directory, "false", None).await
+    }
+
     async fn start_with(worker: &str) -> anyhow::Result<Self> {
-        let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
         let directory = TempDir::new()?;
         std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755))?;
-        let data = directory.path().join("data");
+        Self::run(&directory.path().join("data"), worker, Some(directory)).await
+    }
+
+    async fn run(data: &Path, worker: &str, directory: Option<TempDir>) -> anyhow::Result<Self> {
         let addr = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let child = Command::new(root.join("target/release/taskscope"))
-            .current_dir(&root)
+        let program =
+            std::env::var_os("TASKSCOPE_PROGRAM").map_or_else(|| root().join("target/release/taskscope"), PathBuf::from);
+        let child = Command::new(&program)
+            .current_dir(root())
             .env_remove("DATABASE_URL")
             .env("TASKSCOPE_ADDR", addr.to_string())
-            .env("TASKSCOPE_DATA_DIR", &data)
+            .env("TASKSCOPE_DATA_DIR", data)
             .env("TASKSCOPE_WORKER", worker)
+            .env("TASK_LOG_RETENTION_DAYS", "60")
+            // What is slow is told by the figures.
+            .env("RUST_LOG", "error")
             .stdout(Stdio::null())
             .spawn()
-            .context("there is no release build to measure: call make build first")?;
+            .with_context(|| format!("{} is missing: call make build first", program.display()))?;
         let http = Client::builder().pool_max_idle_per_host(256).build()?;
         let base = format!("http://{addr}");
+        let mut child = Ending(Some(child));
+        let began = Instant::now();
         while !http.get(format!("{base}/readyz")).send().await.is_ok_and(|answer| answer.status().is_success()) {
+            ensure!(child.is_running()?, "the program ended while it started, for the reason above");
+            ensure!(began.elapsed() < PATIENCE, "the program isn't ready after {} s", PATIENCE.as_secs());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        let options =
-            PgConnectOptions::new_without_pgpass().socket(data.join("run")).port(5432).username("postgres").database("taskscope");
-        let pool = PgPool::connect_with(options).await?;
+        let child = child.0.take().context("the program runs")?;
+        let usual = data.join("run");
+        let socket = if usual.exists() { usual } else { std::env::temp_dir().join(format!("taskscope-{}", child.id())) };
+        // A yardstick takes as long as it takes.
+        let options = PgConnectOptions::new_without_pgpass().socket(socket).port(5432).username("postgres").database("taskscope");
+        let pool = PgPool::connect_with(options.options([("statement_timeout", "0")])).await?;
         Ok(Self { base, http, pool, child, _directory: directory })
     }
 
-    /// Resident memory.
-    pub(crate) fn memory(&self) -> anyhow::Result<String> {
-        Ok(format!("{:.0} MB", self.megabytes()?))
+    /// Ends it in order, so that the next start has nothing to recover.
+    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
+        self.pool.close().await;
+        kill(self.pid(), Signal::SIGTERM)?;
+        let began = Instant::now();
+        while self.child.try_wait()?.is_none() {
+            ensure!(began.elapsed() < PATIENCE, "the program doesn't stop");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().cast_signed())
     }
 
     /// Resident memory, in megabytes.
@@ -82,6 +126,14 @@ impl Program {
         Ok(self.http.get(format!("{}{path}", self.base)).send().await?.error_for_status()?.bytes().await?.len())
     }
 
+    /// What a path of the API answers.
+    pub(crate) async fn ask<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+        let answer = self.http.get(format!("{}{path}", self.base)).send().await?;
+        let (status, body) = (answer.status(), answer.bytes().await?);
+        ensure!(status.is_success(), "{path}: {status} {}", String::from_utf8_lossy(&body));
+        Ok(serde_json::from_slice(&body)?)
+    }
+
     /// Waits until everything that was accepted is in Postgres.
     pub(crate) async fn stored(&self) -> anyhow::Result<()> {
         loop {
@@ -99,5 +151,23 @@ impl Drop for Program {
         // Postgres ends with its parent.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// A program that is still starting; it ends if that fails.
+struct Ending(Option<Child>);
+
+impl Ending {
+    fn is_running(&mut self) -> anyhow::Result<bool> {
+        Ok(self.0.as_mut().is_some_and(|child| child.try_wait().is_ok_and(|status| status.is_none())))
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
