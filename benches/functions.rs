@@ -5,7 +5,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use taskscope::server::recorder::fold;
+use taskscope::server::recorder::{Spool, fold};
 use taskscope_wire::{LiveMessage, NativeEvent, TaskEvent, clean, taskiq};
 
 const STARTED: &str = r#"{"args": [2], "kwargs": {"b": 40}, "labels": {"priority": 5, "team": "ops", "_retries": 1}, "startedAt": "2026-11-21T23:16:57.934364", "taskName": "app.tasks:add", "worker": "mybroker"}"#;
@@ -24,8 +24,29 @@ fn functions(criterion: &mut Criterion) {
     criterion
         .bench_function("decode a native event", |bencher| bencher.iter(|| NativeEvent::decode(black_box(NATIVE), now).unwrap()));
     criterion.bench_function("fold start and end of a task", |bencher| bencher.iter(|| fold(Vec::new(), black_box(&events))));
+    let started = fold(Vec::new(), &events[..1]);
+    criterion.bench_function("fold the end into a stored start", |bencher| {
+        bencher.iter(|| fold(black_box(started.clone()), &events[1..]));
+    });
+    let native = [NativeEvent::decode(NATIVE, now).unwrap()];
+    criterion.bench_function("fold a native end", |bencher| bencher.iter(|| fold(Vec::new(), black_box(&native))));
+    let line = serde_json::to_string(&native[0]).unwrap();
+    criterion.bench_function("decode an event of the spool", |bencher| {
+        bencher.iter(|| serde_json::from_str::<TaskEvent>(black_box(&line)).unwrap());
+    });
+    append(criterion, &vec![native[0].clone(); 100]);
     criterion
         .bench_function("decode a live message", |bencher| bencher.iter(|| LiveMessage::decode(black_box(MESSAGE)).unwrap()));
+}
+
+/// With its fsync, on the disk of the temporary directory.
+fn append(criterion: &mut Criterion, events: &[TaskEvent]) {
+    let directory = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let spool = Spool::open(directory.path(), u64::MAX).unwrap();
+    criterion.bench_function("make 100 events durable", |bencher| {
+        bencher.iter(|| runtime.block_on(spool.append(black_box(events))).unwrap());
+    });
 }
 
 criterion_group!(benches, functions);

@@ -19,7 +19,9 @@ create function taskscope_task_text(task_id text, params jsonb) returns text
     select coalesce(task_id, '') || E'\n' || coalesce(params::text, '')
 $$;
 
--- Text in errors. Its columns change only when an execution fails, so that the other updates stay HOT.
+-- Text in errors. Its columns change only when an execution fails, so that the other updates stay HOT. What is not sorted in yet every search reads
+-- whole, and one writer sorts it in: so there is never much of it (kB).
 create index task_execution_logs_error_text on task_execution_logs
     using gin (taskscope_error_text(error_type, error_message, error_traceback) gin_trgm_ops)
+    with (gin_pending_list_limit = 512)
     where taskscope_error_text(error_type, error_message, error_traceback) is not null;

@@ -41,6 +41,12 @@ pub fn duration(ms: f64) -> String {
     }
 }
 
+/// A percentile of durations, which is up to 1 % off: `321ms`, without decimals that say nothing.
+#[must_use]
+pub fn percentile(ms: f64) -> String {
+    duration(if ms < 100.0 { ms } else { ms.round() })
+}
+
 /// A span that is still counted, in whole seconds: `9s`, `1m 05s`, `1h 02m`. What lies in the future counts as nothing.
 #[must_use]
 pub fn span(span: TimeDelta) -> String {
@@ -183,6 +189,11 @@ mod tests {
         for (ms, text) in cases {
             assert_eq!(duration(ms), text);
         }
+    }
+
+    #[test]
+    fn percentiles_have_no_needless_decimals() {
+        assert_eq!([0.0, 33.5, 321.5, 12_345.6].map(percentile), ["0ms", "33.5ms", "322ms", "12.3s"]);
     }
 
     #[test]

@@ -52,8 +52,8 @@ pub fn HealthCard(
                 {metric("avg_duration_ms", "Avg duration", |metrics, _| metrics.avg_duration_ms, format::duration)}
                 {metric("success_rate", "Success rate", |metrics, _| metrics.success_rate, format::percent)}
                 {metric("oldest_waiting_ms", "Oldest waits", oldest_ms, in_seconds)}
-                {metric("run_p95_ms", "p95 duration", |metrics, _| metrics.run.map(|run| run.p95_ms), format::duration)}
-                {metric("wait_p95_ms", "p95 waited", |metrics, _| metrics.wait.map(|wait| wait.p95_ms), format::duration)}
+                {metric("run_p95_ms", "p95 duration", |metrics, _| metrics.run.map(|run| run.p95_ms), format::percentile)}
+                {metric("wait_p95_ms", "p95 waited", |metrics, _| metrics.wait.map(|wait| wait.p95_ms), format::percentile)}
             </dl>
         </article>
     }

@@ -343,10 +343,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_marked_and_said() {
         let html = html("refused status:<b>");
-        assert!(
-            html.contains("refused status:<!><mark>&lt;b&gt;</mark>") || html.contains("refused status:<mark>&lt;b&gt;</mark>"),
-            "{html}"
-        );
+        assert!(html.contains("refused status:<mark>&lt;b&gt;<"), "{html}");
         assert!(
             html.contains("Character 16: status must be pending, running, success or failed")
                 && html.contains(r#"aria-invalid="true""#),

@@ -18,7 +18,7 @@ pub fn SeriesFigures(
     let sum = Memo::new(move |_| series.with(|series| series.sum()));
     let time = move |value: fn(&Quantiles) -> f64, wait: bool| {
         let times = series.with(|series| if wait { series.all_times.wait } else { series.all_times.run });
-        times.as_ref().map_or_else(|| format::NONE.to_owned(), |times| format::duration(value(times)))
+        times.as_ref().map_or_else(|| format::NONE.to_owned(), |times| format::percentile(value(times)))
     };
     let figure = |name: &'static str, label: &'static str, value: Signal<String>| {
         view! {

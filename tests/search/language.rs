@@ -157,7 +157,7 @@ async fn what_is_searched_for_is_never_sql() {
         "params.x:\"\\\"}'::jsonb\"",
         "worker:%",
         "queue:$1",
-        "error:\"\\\\\\\\\"",
+        r#"error:"\\\\\\""#,
         "id:\"\\\\\"",
     ];
     for text in texts {

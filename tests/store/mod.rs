@@ -2,6 +2,7 @@
 
 mod order;
 mod rollups;
+mod writing;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;

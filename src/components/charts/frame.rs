@@ -115,7 +115,7 @@ fn cell(at: usize, columns: usize, rows: usize) -> String {
 
 /// What marks the step or cell that is read.
 fn mark(at: usize, columns: usize, rows: usize) -> String {
-    if rows > 1 { cell(at, columns, rows) } else { format!("M{}.5 0V{HEIGHT}", at) }
+    if rows > 1 { cell(at, columns, rows) } else { format!("M{at}.5 0V{HEIGHT}") }
 }
 
 /// Moves the reading. A control of the browser's own, so that keys, touch and screen readers work as everywhere.

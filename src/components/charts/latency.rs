@@ -49,9 +49,11 @@ impl Measured {
     }
 }
 
-/// What is drawn as lines: the word, the value, and whether it is the line of the middle.
-const LINES: [(&str, fn(&Quantiles) -> f64); 3] =
-    [("p50", |times| times.p50_ms), ("p95", |times| times.p95_ms), ("p99", |times| times.p99_ms)];
+/// A percentile: its word and its value in milliseconds.
+type Percentile = (&'static str, fn(&Quantiles) -> f64);
+
+/// What is drawn as lines.
+const LINES: [Percentile; 3] = [("p50", |times| times.p50_ms), ("p95", |times| times.p95_ms), ("p99", |times| times.p99_ms)];
 
 /// How long executions took: the middle, the slowest twentieth and the slowest hundredth as a band.
 #[component]
@@ -103,7 +105,7 @@ pub fn LatencyChart(
 
 #[component]
 fn Legend() -> impl IntoView {
-    let entry = |(word, _): (&'static str, fn(&Quantiles) -> f64)| {
+    let entry = |(word, _): Percentile| {
         view! {
             <li>
                 <svg class="chart-swatch" viewBox="0 0 18 12" aria-hidden="true">
@@ -117,7 +119,7 @@ fn Legend() -> impl IntoView {
 }
 
 fn in_words(times: &Quantiles) -> String {
-    let lines = LINES.map(|(word, value)| format!("{word} {}", format::duration(value(times))));
+    let lines = LINES.map(|(word, value)| format!("{word} {}", format::percentile(value(times))));
     format!("{}, of {}", lines.join(", "), format::grouped(times.count))
 }
 
@@ -145,7 +147,7 @@ fn values(series: &Series, measured: Measured) -> Vec<Vec<String>> {
     let row = |(step, times): (usize, &TimesStep)| {
         let times = measured.of(times);
         let lines = LINES
-            .map(|(_, value)| times.as_ref().map_or_else(|| format::NONE.to_owned(), |times| format::duration(value(times))));
+            .map(|(_, value)| times.as_ref().map_or_else(|| format::NONE.to_owned(), |times| format::percentile(value(times))));
         let count = format::grouped(times.map_or(0, |times| times.count));
         [step_of(series, step), count].into_iter().chain(lines).collect()
     };

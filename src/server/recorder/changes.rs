@@ -120,7 +120,7 @@ fn event(attempt: &StoredAttempt, id: i64, step: TaskStatus, at: DateTime<Utc>, 
             attempt: attempt.number,
             duration_ms: if step.is_finished() { attempt.duration_ms() } else { None },
             error_message: finish.and_then(|finish| short_error(finish.error_message.as_deref())),
-            params: short_params(attempt.description().params),
+            params: short_params(attempt.params()),
             created_at: attempt.created_at(),
             previous,
             refetch: false,
@@ -168,7 +168,7 @@ fn foreign_event(change: ForeignChange) -> Option<LiveEvent> {
             attempt: row.attempt,
             duration_ms: row.duration_ms,
             error_message: short_error(row.error_message.as_deref()),
-            params: short_params(row.params),
+            params: short_params(row.params.as_deref()),
             created_at: row.created_at,
             previous: None,
             refetch: true,
@@ -184,6 +184,6 @@ fn short_error(message: Option<&str>) -> Option<String> {
     })
 }
 
-fn short_params(params: Option<String>) -> Option<Json> {
-    params.filter(|params| params.len() <= LIVE_PARAMS).and_then(|params| Json::parse(params).ok())
+fn short_params(params: Option<&str>) -> Option<Json> {
+    params.filter(|params| params.len() <= LIVE_PARAMS).and_then(|params| Json::parse(params.to_owned()).ok())
 }

@@ -12,7 +12,10 @@
 //! 4. Attempts are numbered in the order of their counters, at least `_retries + requeues + 1`, so that a lost event leaves a gap in
 //!    the numbers and shifts none.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::{Borrow, Cow},
+    collections::BTreeMap,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use taskscope_wire::{Attribution, EventKind, Json, Source, TaskEvent, UNKNOWN_TASK_NAME, taskiq};
@@ -28,7 +31,9 @@ const TWIN: TimeDelta = TimeDelta::seconds(1);
 /// Applies events of one task to the attempts that are stored of it. The result is ordered by number; each stored attempt's
 /// key is in it at most once, and one that is missing has become part of another attempt.
 #[must_use]
-pub fn fold(stored: Vec<StoredAttempt>, events: &[TaskEvent]) -> Vec<StoredAttempt> {
+pub fn fold<E: Borrow<TaskEvent>>(stored: Vec<StoredAttempt>, events: &[E]) -> Vec<StoredAttempt> {
+    let events: Vec<&TaskEvent> = events.iter().map(Borrow::borrow).collect();
+    let events = events.as_slice();
     match events.first().map(|event| event.source) {
         Some(Source::Taskiq) => taskiq_attempts(stored, &with_starts(events)),
         Some(Source::Native | Source::Sql) => native_attempts(stored, events),
@@ -37,15 +42,15 @@ pub fn fold(stored: Vec<StoredAttempt>, events: &[TaskEvent]) -> Vec<StoredAttem
 }
 
 /// An end of our own TaskIQ middleware tells of the start too, which may have been lost, and describes the task as the start does.
-fn with_starts(events: &[TaskEvent]) -> Vec<Cow<'_, TaskEvent>> {
+fn with_starts<'a>(events: &[&'a TaskEvent]) -> Vec<Cow<'a, TaskEvent>> {
     let start_of = |event: &TaskEvent| match &event.kind {
         EventKind::Finished(finish) => finish.started_at.map(|at| TaskEvent { at, kind: EventKind::Started, ..event.clone() }),
         EventKind::Queued | EventKind::Started => None,
     };
-    events.iter().flat_map(|event| start_of(event).map(Cow::Owned).into_iter().chain([Cow::Borrowed(event)])).collect()
+    events.iter().copied().flat_map(|event| start_of(event).map(Cow::Owned).into_iter().chain([Cow::Borrowed(event)])).collect()
 }
 
-fn native_attempts(stored: Vec<StoredAttempt>, events: &[TaskEvent]) -> Vec<StoredAttempt> {
+fn native_attempts(stored: Vec<StoredAttempt>, events: &[&TaskEvent]) -> Vec<StoredAttempt> {
     let mut attempts: BTreeMap<i32, StoredAttempt> = stored.into_iter().map(|attempt| (attempt.number, attempt)).collect();
     for event in events {
         let Attribution::Attempt(number) = event.attribution else { continue };
@@ -67,8 +72,11 @@ fn apply_native(attempt: &mut StoredAttempt, event: &TaskEvent) {
             let first = attempt.started_at.is_none() || attempt.memo.implied_start;
             attempt.memo.implied_start = false;
             attempt.started_at = earlier(attempt.started_at, event.at);
-            let described = describe(event);
-            attempt.described = if first { described.or(&attempt.described) } else { attempt.described.clone().or(&described) };
+            let mut described = describe(event);
+            if first {
+                std::mem::swap(&mut described, &mut attempt.described);
+            }
+            attempt.described.fill(&described);
         }
         EventKind::Finished(finish) => {
             if let Some(start) = finish.started_at {
@@ -79,8 +87,10 @@ fn apply_native(attempt: &mut StoredAttempt, event: &TaskEvent) {
             if attempt.end.as_ref().is_none_or(|known| end_key(&end) < end_key(known)) {
                 attempt.end = Some(end);
             }
-            let mut from_end = describe(event);
-            from_end.fill(&attempt.memo.from_end.clone().unwrap_or_default());
+            let mut from_end = describe_beyond(event, &attempt.described);
+            if let Some(known) = attempt.memo.from_end.take() {
+                from_end.fill(&known);
+            }
             attempt.memo.from_end = Some(from_end);
         }
     }
@@ -343,13 +353,18 @@ fn blank(event: &TaskEvent, number: i32) -> StoredAttempt {
 }
 
 fn describe(event: &TaskEvent) -> Described {
-    let text = |json: &Option<Json>| json.as_ref().map(|json| json.as_str().to_owned());
+    describe_beyond(event, &Described::default())
+}
+
+/// What an event says of the task that is not known. Most ends say nothing new, and what they say may be long.
+fn describe_beyond(event: &TaskEvent, known: &Described) -> Described {
+    let json = |json: &Option<Json>, known: bool| json.as_ref().filter(|_| !known).map(|json| json.as_str().to_owned());
     Described {
-        params: text(&event.params),
-        labels: text(&event.labels),
-        queue: event.queue.clone(),
-        worker: event.worker.clone(),
-        max_retries: event.max_retries,
+        params: json(&event.params, known.params.is_some()),
+        labels: json(&event.labels, known.labels.is_some()),
+        queue: event.queue.clone().filter(|_| known.queue.is_none()),
+        worker: event.worker.clone().filter(|_| known.worker.is_none()),
+        max_retries: event.max_retries.filter(|_| known.max_retries.is_none()),
     }
 }
 

@@ -9,41 +9,38 @@
 mod changes;
 mod fold;
 mod spool;
+mod tasks;
+mod writer;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use taskscope_wire::{Attribution, EventKind, Finish, LiveMessage, Source, TaskEvent, taskiq};
-use tokio::sync::Notify;
+use futures::future::OptionFuture;
+use taskscope_wire::{Attribution, EventKind, Finish, Source, TaskEvent, taskiq};
+use tokio::{sync::Notify, task::JoinHandle};
 
-use self::changes::{Changes, foreign_messages};
 pub use self::{
     fold::{WORKER_GONE, fold},
     spool::{Spool, SpoolError},
 };
+use self::{
+    spool::Spooled,
+    writer::{LONGEST_PAUSE, Writer},
+};
 use super::{
     hub::Hub,
-    store::{BatchTx, Replaced, Store, StoreError, StoredAttempt},
+    store::{Replaced, Store},
 };
 
-/// Events that are written together. More may be, since requests aren't split.
+/// Events that are written together when that many wait. A batch may be larger, since requests aren't split.
 const BATCH: usize = 1000;
-/// How long a batch may take before its connection is given up: a frozen Postgres never answers.
-const BATCH_LIMIT: Duration = Duration::from_secs(15);
-/// The longest pause between two tries.
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// How far back attempts of a task are looked for at first: nearly always its first event is younger.
-const NEAR: TimeDelta = TimeDelta::hours(36);
-/// Changes by SQL, or events of analysis runs, that are told together.
-const FOREIGN_BATCH: i64 = 5000;
-/// How often these are looked for if no notification comes.
+/// The same when many more wait: then fewer turns at Postgres count for more than an early answer.
+const LARGE_BATCH: usize = 4000;
+/// How often changes by SQL and events of analysis runs are looked for if no notification comes.
 const FOREIGN_POLL: Duration = Duration::from_secs(1);
-
 /// The same while events wait.
 const BUSY_POLL: Duration = Duration::from_millis(250);
 
@@ -110,27 +107,20 @@ impl Recorder {
 
     /// Moves events from the spool to Postgres, for ever.
     pub async fn run(self) {
-        let mut writer = Writer { store: self.store, hub: self.hub, made_days: BTreeSet::new() };
+        let mut writer = Writer::new(self.store.clone(), self.hub.clone());
         let mut stored = 0;
         let mut last_look = Instant::now();
+        let mut ahead = None;
         loop {
-            let spooled = match self.spool.read(stored, BATCH).await {
-                Ok(spooled) => spooled,
-                Err(error) => {
-                    tracing::error!(%error, "the spool can't be read");
-                    tokio::time::sleep(LONGEST_PAUSE).await;
-                    continue;
-                }
-            };
+            let spooled = self.next_batch(stored, ahead.take()).await;
             for (line, reason) in &spooled.unreadable {
                 writer.bury(line, reason).await;
             }
             if spooled.last_id > stored {
+                ahead = self.read_ahead(&spooled);
                 writer.write(&spooled.events).await;
                 stored = spooled.last_id;
-                if let Err(error) = self.spool.forget(stored).await {
-                    tracing::error!(%error, "stored events stay in the spool; storing them again will change nothing");
-                }
+                self.forget(stored);
                 // However many events wait, runs and changes by SQL are heard of.
                 if last_look.elapsed() > BUSY_POLL {
                     writer.tell_foreign_changes().await;
@@ -145,7 +135,47 @@ impl Recorder {
             }
         }
     }
+
+    /// Lets the spool drop what is stored. The next batch doesn't wait for it.
+    fn forget(&self, stored: i64) {
+        let spool = self.spool.clone();
+        tokio::spawn(async move {
+            if let Err(error) = spool.forget(stored).await {
+                tracing::error!(%error, "stored events stay in the spool; storing them again will change nothing");
+            }
+        });
+    }
+
+    /// What follows `stored`, which may have been read already.
+    async fn next_batch(&self, stored: i64, ahead: Option<ReadAhead>) -> Spooled {
+        if let Some(Ok(Ok(spooled))) = OptionFuture::from(ahead).await {
+            return spooled;
+        }
+        loop {
+            match self.spool.read(stored, self.batch_size()).await {
+                Ok(spooled) => return spooled,
+                Err(error) => {
+                    tracing::error!(%error, "the spool can't be read");
+                    tokio::time::sleep(LONGEST_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Reads the batch after this one while this one is written, if it is whole already: what comes meanwhile may join it.
+    fn read_ahead(&self, spooled: &Spooled) -> Option<ReadAhead> {
+        let (spool, after, size) = (self.spool.clone(), spooled.last_id, self.batch_size());
+        let behind = self.waiting() >= (spooled.events.len() + size) as u64;
+        behind.then(|| tokio::spawn(async move { spool.read(after, size).await }))
+    }
+
+    fn batch_size(&self) -> usize {
+        if self.waiting() > 2 * LARGE_BATCH as u64 { LARGE_BATCH } else { BATCH }
+    }
 }
+
+/// A batch that is being read.
+type ReadAhead = JoinHandle<Result<Spooled, SpoolError>>;
 
 fn end_of_replaced(replaced: &Replaced) -> TaskEvent {
     let finish = Finish {
@@ -172,164 +202,4 @@ fn end_of_replaced(replaced: &Replaced) -> TaskEvent {
         params: None,
         kind: EventKind::Finished(finish),
     }
-}
-
-struct Writer {
-    store: Store,
-    hub: Hub,
-    /// Days whose partition is known to be there.
-    made_days: BTreeSet<NaiveDate>,
-}
-
-impl Writer {
-    /// Stores events, whatever it takes.
-    async fn write(&mut self, events: &[TaskEvent]) {
-        let mut pause = Duration::from_millis(50);
-        let mut parts = vec![events];
-        while let Some(part) = parts.pop() {
-            match limited(self.try_write(part)).await {
-                Ok(()) => pause = Duration::from_millis(50),
-                Err(StoreError::Refused(reason)) => match part {
-                    [event] => self.bury(&serde_json::to_string(event).unwrap_or_default(), &reason).await,
-                    _ => {
-                        let (first, second) = part.split_at(part.len() / 2);
-                        parts.extend([second, first]);
-                    }
-                },
-                Err(error) => {
-                    tracing::warn!(%error, waiting = part.len(), "events can't be stored now; trying again");
-                    parts.push(part);
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
-                }
-            }
-        }
-    }
-
-    async fn try_write(&mut self, events: &[TaskEvent]) -> Result<(), StoreError> {
-        if events.is_empty() {
-            return Ok(());
-        }
-        let days = events.iter().flat_map(|event| [event.at.date_naive(), event.earliest().date_naive()]);
-        self.make_days(days.collect()).await?;
-        let mut tx = self.store.begin_batch().await?;
-        let mut changes = fold_batch(&mut tx, events).await?;
-        if changes.is_empty() {
-            return Ok(());
-        }
-        tx.assign_ids(&mut changes.insert).await?;
-        tx.write(&changes.insert.iter().chain(&changes.update).collect::<Vec<_>>()).await?;
-        tx.delete(&changes.gone.iter().filter_map(|attempt| attempt.key).collect::<Vec<_>>()).await?;
-        tx.count(changes.before.iter().chain(&changes.gone), changes.insert.iter().chain(&changes.update)).await?;
-        let written = tx.commit(changes.messages()).await?;
-        self.hub.publish(written.position, written.messages);
-        Ok(())
-    }
-
-    async fn make_days(&mut self, days: BTreeSet<NaiveDate>) -> Result<(), StoreError> {
-        let missing: BTreeSet<NaiveDate> = days.difference(&self.made_days).copied().collect();
-        if !missing.is_empty() {
-            self.store.ensure_partitions(&missing).await?;
-            self.made_days.extend(missing);
-        }
-        Ok(())
-    }
-
-    /// Keeps what Postgres refuses. If even that fails, the log has it.
-    async fn bury(&self, event: &str, reason: &str) {
-        tracing::warn!(reason, "an event was refused");
-        if let Err(error) = self.store.bury(event, reason).await {
-            tracing::error!(%error, event, "a refused event could not be kept");
-        }
-    }
-
-    async fn tell_foreign_changes(&mut self) {
-        while let Ok(true) = limited(self.try_tell_foreign_changes()).await {}
-        while let Ok(true) = limited(self.try_tell_analysis_events()).await {}
-    }
-
-    /// Whether there may be more.
-    async fn try_tell_foreign_changes(&mut self) -> Result<bool, StoreError> {
-        if !self.store.has_foreign_changes().await? {
-            return Ok(false);
-        }
-        let mut tx = self.store.begin_batch().await?;
-        let taken = tx.take_foreign_changes(FOREIGN_BATCH).await?;
-        let more = taken.len() as i64 == FOREIGN_BATCH;
-        let written = tx.commit(foreign_messages(taken)).await?;
-        self.hub.publish(written.position, written.messages);
-        Ok(more)
-    }
-
-    /// Whether there may be more.
-    async fn try_tell_analysis_events(&mut self) -> Result<bool, StoreError> {
-        if !self.store.has_analysis_events().await? {
-            return Ok(false);
-        }
-        let mut tx = self.store.begin_batch().await?;
-        let taken = tx.take_analysis_events(FOREIGN_BATCH).await?;
-        let more = taken.len() as i64 == FOREIGN_BATCH;
-        let messages = taken.into_iter().map(|event| LiveMessage::Analysis(Box::new(event))).collect();
-        let written = tx.commit(messages).await?;
-        self.hub.publish(written.position, written.messages);
-        Ok(more)
-    }
-}
-
-async fn limited<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    match tokio::time::timeout(BATCH_LIMIT, work).await {
-        Ok(done) => done,
-        Err(_) => Err(StoreError::Unavailable(format!("no answer within {} s", BATCH_LIMIT.as_secs()))),
-    }
-}
-
-type TaskKey = (Source, String);
-
-/// Folds a batch of events into the attempts that are stored of their tasks.
-async fn fold_batch(tx: &mut BatchTx, events: &[TaskEvent]) -> Result<Changes, StoreError> {
-    let mut tasks: BTreeMap<TaskKey, Vec<TaskEvent>> = BTreeMap::new();
-    for event in events {
-        tasks.entry((event.source, event.task_id.clone())).or_default().push(event.clone());
-    }
-    let mut stored = load(tx, &tasks).await?;
-    let mut changes = Changes::default();
-    for (key, events) in tasks {
-        let before = stored.remove(&key).unwrap_or_default();
-        let after = fold(before.clone(), &events);
-        changes.add(before, after);
-    }
-    Ok(changes)
-}
-
-/// The stored attempts of the tasks: first among the young ones, then everywhere for tasks that must be older.
-async fn load(
-    tx: &mut BatchTx,
-    tasks: &BTreeMap<TaskKey, Vec<TaskEvent>>,
-) -> Result<BTreeMap<TaskKey, Vec<StoredAttempt>>, StoreError> {
-    let first: Option<DateTime<Utc>> = tasks.values().flatten().map(TaskEvent::earliest).min();
-    let ids: Vec<String> = tasks.keys().map(|(_, task_id)| task_id.clone()).collect();
-    let mut found = group(tx.load(&ids, first.map(|first| first - NEAR)).await?);
-    let older: Vec<String> = tasks
-        .iter()
-        .filter(|(key, events)| !found.contains_key(*key) && !events.iter().any(begins_a_task))
-        .map(|((_, task_id), _)| task_id.clone())
-        .collect();
-    if !older.is_empty() {
-        found.extend(group(tx.load(&older, None).await?));
-    }
-    Ok(found)
-}
-
-fn group(attempts: Vec<StoredAttempt>) -> BTreeMap<TaskKey, Vec<StoredAttempt>> {
-    let mut groups: BTreeMap<TaskKey, Vec<StoredAttempt>> = BTreeMap::new();
-    for attempt in attempts {
-        groups.entry((attempt.source, attempt.task_id.clone())).or_default().push(attempt);
-    }
-    groups
-}
-
-/// Whether nothing older can be stored of the task of this event.
-fn begins_a_task(event: &TaskEvent) -> bool {
-    let first = matches!(event.attribution, Attribution::Attempt(1) | Attribution::Counters { retries: 0, requeues: 0 });
-    first && matches!(event.kind, EventKind::Queued)
 }

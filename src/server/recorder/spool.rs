@@ -7,9 +7,9 @@
 //! **Refuses** more than its limit of bytes, and more waiting requests than its queue holds ([`SpoolError::Full`]): the client is told
 //! to come again, nothing is dropped in silence.
 //!
-//! **How.** SQLite in WAL mode with `synchronous=FULL`, one connection on one thread. Requests that wait together share one
-//! transaction and so one fsync. SQLite before 3.51.3 can lose committed WAL data when a checkpoint races a writer, so older ones are
-//! refused at start (one connection would avoid the race too).
+//! **How.** SQLite in WAL mode, one connection on one thread; `synchronous=FULL` when it appends, `NORMAL` when it forgets. Requests that
+//! wait together share one transaction and so one fsync. SQLite before 3.51.3 can lose committed WAL data when a checkpoint races a
+//! writer, so older ones are refused at start (one connection would avoid the race too).
 
 use std::{
     path::Path,
@@ -29,6 +29,10 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 const QUEUE: usize = 4096;
 /// Requests that share one transaction at the most.
 const GROUP: usize = 1024;
+/// About what an event takes.
+const USUAL_BYTES: usize = 320;
+/// Bytes after which a read ends.
+const LARGEST_READ: usize = 8 * 1024 * 1024;
 
 /// Why events were not taken.
 #[derive(Debug, thiserror::Error)]
@@ -73,10 +77,30 @@ pub struct Spooled {
     pub unreadable: Vec<(String, String)>,
 }
 
+/// Batches as they are in the file, one event a line.
+#[derive(Debug)]
+struct Raw {
+    last_id: i64,
+    batches: Vec<String>,
+}
+
+impl Raw {
+    fn decode(self) -> Spooled {
+        let mut spooled = Spooled { last_id: self.last_id, ..Spooled::default() };
+        for line in self.batches.iter().flat_map(|batch| batch.lines()) {
+            match serde_json::from_str(line) {
+                Ok(event) => spooled.events.push(event),
+                Err(error) => spooled.unreadable.push((line.to_owned(), error.to_string())),
+            }
+        }
+        spooled
+    }
+}
+
 #[derive(Debug)]
 enum Command {
     Append { lines: String, count: u64, done: oneshot::Sender<Result<(), SpoolError>> },
-    Read { after: i64, at_least: usize, done: oneshot::Sender<Result<Spooled, SpoolError>> },
+    Read { after: i64, at_least: usize, done: oneshot::Sender<Result<Raw, SpoolError>> },
     Forget { up_to: i64, done: oneshot::Sender<Result<(), SpoolError>> },
 }
 
@@ -102,7 +126,7 @@ impl Spool {
         let worker_wake = Arc::clone(&wake);
         std::thread::Builder::new()
             .name("spool".to_owned())
-            .spawn(move || Worker { connection, gauges: worker_gauges, wake: worker_wake }.run(inbox))
+            .spawn(move || Worker { connection, syncs: true, gauges: worker_gauges, wake: worker_wake }.run(inbox))
             .map_err(|error| SpoolError::Disk(error.to_string()))?;
         Ok(Self { commands, gauges, wake, limit_bytes })
     }
@@ -112,11 +136,7 @@ impl Spool {
     /// # Errors
     /// The spool is full, or the disk failed. Nothing was kept then.
     pub async fn append(&self, events: &[TaskEvent]) -> Result<(), SpoolError> {
-        let mut lines = String::new();
-        for event in events {
-            lines.push_str(&serde_json::to_string(event).map_err(|error| SpoolError::Disk(error.to_string()))?);
-            lines.push('\n');
-        }
+        let lines = encode(events).map_err(|error| SpoolError::Disk(error.to_string()))?;
         if self.gauges.bytes.load(Ordering::Relaxed) + lines.len() as u64 > self.limit_bytes {
             return Err(SpoolError::Full);
         }
@@ -126,15 +146,17 @@ impl Spool {
         answer.await.map_err(|_| SpoolError::Disk("the spool has stopped".to_owned()))?
     }
 
-    /// The events after `after`, at least `at_least` of them if there are so many.
+    /// The events after `after`: at least `at_least` of them, or some megabytes, if there are so many.
     ///
     /// # Errors
     /// The disk failed.
     pub async fn read(&self, after: i64, at_least: usize) -> Result<Spooled, SpoolError> {
-        self.ask(|done| Command::Read { after, at_least, done }).await
+        let raw = self.ask(|done| Command::Read { after, at_least, done }).await?;
+        // Decoded here, so that nobody who appends waits for it.
+        Ok(raw.decode())
     }
 
-    /// Drops what Postgres has.
+    /// Drops what Postgres has. If power is lost before that is on disk, the events are read and stored again, which changes nothing.
     ///
     /// # Errors
     /// The disk failed.
@@ -167,6 +189,17 @@ impl Spool {
     }
 }
 
+/// One event a line.
+fn encode(events: &[TaskEvent]) -> Result<String, serde_json::Error> {
+    let mut lines = Vec::with_capacity(events.len() * USUAL_BYTES);
+    for event in events {
+        serde_json::to_writer(&mut lines, event)?;
+        lines.push(b'\n');
+    }
+    // JSON always is UTF-8, so this never fails; the check costs less than building the text event by event.
+    String::from_utf8(lines).map_err(serde::ser::Error::custom)
+}
+
 fn open(path: &Path) -> Result<Connection, SpoolError> {
     let connection = Connection::open(path)?;
     connection.execute_batch(
@@ -185,6 +218,8 @@ fn open(path: &Path) -> Result<Connection, SpoolError> {
 
 struct Worker {
     connection: Connection,
+    /// Whether its commits are fsynced.
+    syncs: bool,
     gauges: Arc<Gauges>,
     wake: Arc<Notify>,
 }
@@ -217,9 +252,8 @@ impl Worker {
 
     fn append(&mut self, lines: &str, count: u64, waiting: Waiting) {
         let bytes = lines.len() as u64;
-        let insert = "insert into batches (count, bytes, lines) values (?1, ?2, ?3)";
-        match self.connection.execute(insert, params![count, bytes, lines]) {
-            Ok(_) => {
+        match self.insert(lines, count) {
+            Ok(()) => {
                 self.gauges.events.fetch_add(count, Ordering::Relaxed);
                 self.gauges.bytes.fetch_add(bytes, Ordering::Relaxed);
                 self.wake.notify_one();
@@ -232,6 +266,13 @@ impl Worker {
         }
     }
 
+    fn insert(&mut self, lines: &str, count: u64) -> Result<(), rusqlite::Error> {
+        self.sync_at_commit(true)?;
+        let insert = "insert into batches (count, bytes, lines) values (?1, ?2, ?3)";
+        self.connection.prepare_cached(insert)?.execute(params![count, lines.len() as u64, lines])?;
+        Ok(())
+    }
+
     fn answer(&mut self, command: Command) {
         match command {
             // Whoever asked may be gone; then nobody needs the answer.
@@ -241,31 +282,42 @@ impl Worker {
         }
     }
 
-    fn read(&self, after: i64, at_least: usize) -> Result<Spooled, SpoolError> {
-        let mut spooled = Spooled { last_id: after, ..Spooled::default() };
-        let mut statement = self.connection.prepare_cached("select id, lines from batches where id > ?1 order by id")?;
+    fn read(&self, after: i64, at_least: usize) -> Result<Raw, SpoolError> {
+        let mut raw = Raw { last_id: after, batches: Vec::new() };
+        let (mut events, mut bytes) = (0, 0);
+        let mut statement = self.connection.prepare_cached("select id, count, lines from batches where id > ?1 order by id")?;
         let mut rows = statement.query([after])?;
-        while let Some(row) = rows.next()? {
-            spooled.last_id = row.get(0)?;
-            for line in row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?.lines() {
-                match serde_json::from_str(line) {
-                    Ok(event) => spooled.events.push(event),
-                    Err(error) => spooled.unreadable.push((line.to_owned(), error.to_string())),
-                }
-            }
-            if spooled.events.len() >= at_least {
-                break;
-            }
+        while events < at_least
+            && bytes < LARGEST_READ
+            && let Some(row) = rows.next()?
+        {
+            let batch: String = row.get(2)?;
+            raw.last_id = row.get(0)?;
+            events += row.get::<_, usize>(1)?;
+            bytes += batch.len();
+            raw.batches.push(batch);
         }
-        Ok(spooled)
+        Ok(raw)
     }
 
+    /// Without an fsync: nobody must wait for it, and the next append's makes it durable too.
     fn forget(&mut self, up_to: i64) -> Result<(), SpoolError> {
         let sums = "select coalesce(sum(count), 0), coalesce(sum(bytes), 0) from batches where id <= ?1";
-        let (events, bytes): (u64, u64) = self.connection.query_row(sums, [up_to], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        self.connection.execute("delete from batches where id <= ?1", [up_to])?;
+        let (events, bytes): (u64, u64) =
+            self.connection.prepare_cached(sums)?.query_row([up_to], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        self.sync_at_commit(false)?;
+        self.connection.prepare_cached("delete from batches where id <= ?1")?.execute([up_to])?;
         self.gauges.events.fetch_sub(events, Ordering::Relaxed);
         self.gauges.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Whether a commit waits until it is on disk.
+    fn sync_at_commit(&mut self, sync: bool) -> Result<(), rusqlite::Error> {
+        if self.syncs != sync {
+            self.connection.pragma_update(None, "synchronous", if sync { "full" } else { "normal" })?;
+            self.syncs = sync;
+        }
         Ok(())
     }
 }

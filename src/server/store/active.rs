@@ -5,17 +5,12 @@ use chrono::{DateTime, Utc};
 use super::{BatchTx, StoreError, StoredAttempt};
 
 impl BatchTx {
-    /// Keeps `task_active` what the log says of these attempts. An execution that reports doesn't count as stalled any more.
+    /// Puts pending and running attempts into `task_active`. One that reports doesn't count as stalled any more.
     pub(super) async fn keep_active(&mut self, attempts: &[&StoredAttempt]) -> Result<(), StoreError> {
-        let (finished, active): (Vec<&StoredAttempt>, Vec<&StoredAttempt>) =
-            attempts.iter().partition(|attempt| attempt.status().is_finished());
-        // An attempt that is new and finished at once was never there.
-        let finished: Vec<i64> = finished.iter().filter_map(|attempt| attempt.key).map(|key| key.id).collect();
-        self.forget_active(&finished).await?;
-        if active.is_empty() {
+        if attempts.is_empty() {
             return Ok(());
         }
-        let a = ActiveColumns::of(&active);
+        let a = ActiveColumns::of(attempts);
         let stalled = sqlx::query_scalar!(
             r#"with kept as (
                    insert into task_active (id, created_at, task_name, status, queue, worker, since)
@@ -30,7 +25,7 @@ impl BatchTx {
                select exists (select from task_active where id = any($1) and stalled is not null) as "stalled!""#,
             &a.id,
             &a.created_at,
-            &a.task_name,
+            &a.task_name as _,
             &a.status as _,
             &a.queue as _,
             &a.worker as _,
@@ -61,27 +56,26 @@ impl BatchTx {
 
 /// Active attempts turned by 90 degrees, for `unnest`.
 #[derive(Default)]
-struct ActiveColumns {
+struct ActiveColumns<'a> {
     id: Vec<i64>,
     created_at: Vec<DateTime<Utc>>,
-    task_name: Vec<String>,
+    task_name: Vec<&'a str>,
     status: Vec<&'static str>,
-    queue: Vec<Option<String>>,
-    worker: Vec<Option<String>>,
+    queue: Vec<Option<&'a str>>,
+    worker: Vec<Option<&'a str>>,
     since: Vec<DateTime<Utc>>,
 }
 
-impl ActiveColumns {
-    fn of(attempts: &[&StoredAttempt]) -> Self {
+impl<'a> ActiveColumns<'a> {
+    fn of(attempts: &[&'a StoredAttempt]) -> Self {
         let mut columns = Self::default();
-        for (attempt, key) in attempts.iter().filter_map(|attempt| Some((attempt, attempt.key?))) {
-            let description = attempt.description();
+        for (attempt, key) in attempts.iter().filter_map(|attempt| Some((*attempt, attempt.key?))) {
             columns.id.push(key.id);
             columns.created_at.push(attempt.created_at());
-            columns.task_name.push(attempt.task_name.clone());
+            columns.task_name.push(&attempt.task_name);
             columns.status.push(attempt.status().as_str());
-            columns.queue.push(description.queue);
-            columns.worker.push(description.worker);
+            columns.queue.push(attempt.queue());
+            columns.worker.push(attempt.worker());
             columns.since.push(attempt.started_at.unwrap_or(attempt.created_at()));
         }
         columns

@@ -188,10 +188,38 @@ impl StoredAttempt {
         }
     }
 
-    /// What is known of the task beside its state.
+    /// JSON text of what it was called with.
     #[must_use]
-    pub fn description(&self) -> Described {
-        let from_end = self.memo.from_end.clone().unwrap_or_default();
-        self.described.clone().or(&from_end)
+    pub fn params(&self) -> Option<&str> {
+        self.known(|described| described.params.as_deref())
+    }
+
+    /// JSON text of the client's metadata.
+    #[must_use]
+    pub fn labels(&self) -> Option<&str> {
+        self.known(|described| described.labels.as_deref())
+    }
+
+    /// The queue.
+    #[must_use]
+    pub fn queue(&self) -> Option<&str> {
+        self.known(|described| described.queue.as_deref())
+    }
+
+    /// Who runs it.
+    #[must_use]
+    pub fn worker(&self) -> Option<&str> {
+        self.known(|described| described.worker.as_deref())
+    }
+
+    /// How often it may be retried.
+    #[must_use]
+    pub fn max_retries(&self) -> Option<i32> {
+        self.known(|described| described.max_retries)
+    }
+
+    /// What *queued* and *started* say, or else the end.
+    fn known<'a, T>(&'a self, pick: impl Fn(&'a Described) -> Option<T>) -> Option<T> {
+        pick(&self.described).or_else(|| self.memo.from_end.as_ref().and_then(&pick))
     }
 }

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use sqlx::{Postgres, Transaction};
-use taskscope_wire::{LiveMessage, Position, Source};
+use taskscope_wire::{LiveMessage, Position};
 
 use super::{
-    End, LIVE_CHANNEL, Memo, RowKey, Store, StoreError, StoredAttempt,
-    attempt::{Described, FinishText},
-    rollup::{Fact, wait},
+    LIVE_CHANNEL, RowKey, Store, StoreError, StoredAttempt,
+    rollup::Fact,
+    rows::{self, Columns, Row},
 };
 
 /// Says who writes, and that each row is found by its key, through an index, by a plan that is made once. Left alone, Postgres may plan
@@ -30,6 +30,13 @@ pub struct BatchTx {
     pub(super) recovered: bool,
     /// How the attempts that were loaded count, by the ids of their rows. By SQL a row can be made what no report says.
     pub(super) loaded: HashMap<i64, Fact>,
+}
+
+/// Numbered live messages, each as JSON.
+#[derive(Debug)]
+pub struct LiveText {
+    first_seq: i64,
+    messages: Vec<String>,
 }
 
 /// A committed batch.
@@ -71,25 +78,31 @@ impl Store {
 }
 
 impl BatchTx {
-    /// The attempts of these tasks that were created at `since` or later, or all of them.
+    /// The attempts of these tasks that were created between `since`, or however long ago, and `until`.
     ///
     /// # Errors
     /// Postgres doesn't answer.
-    pub async fn load(&mut self, task_ids: &[String], since: Option<DateTime<Utc>>) -> Result<Vec<StoredAttempt>, StoreError> {
+    pub async fn load(
+        &mut self,
+        task_ids: &[&str],
+        since: Option<DateTime<Utc>>,
+        until: DateTime<Utc>,
+    ) -> Result<Vec<StoredAttempt>, StoreError> {
+        // The times only choose partitions. Written as alternatives, no index fits them, so that each partition is asked for all ids at
+        // once through the one index that fits, whatever the planner thinks of a partition that was empty when it looked.
         let rows = sqlx::query_as!(
             Row,
             r#"select id as "id!", created_at as "created_at!", updated_at as "updated_at!", source as "source!", task_id as "task_id!",
                       task_name as "task_name!", status as "status!", attempt as "attempt!", queued_at, started_at, completed_at,
                       duration_ms, reported_ms, params::text, labels::text, queue, worker, max_retries, error_type, error_message,
                       error_traceback, result::text, memo::text
-               from unnest($1::text[]) as wanted (wanted_id) cross join lateral (
-                   select * from task_execution_logs
-                   where task_id = wanted_id and source <> 'sql' and created_at >= coalesce($2::timestamptz, '-infinity')
-                   -- Keeps Postgres from turning the loop round.
-                   offset 0
-               ) found"#,
-            task_ids,
+               from task_execution_logs
+               where task_id = any($1::text[]) and source <> 'sql'
+                   and (created_at > coalesce($2::timestamptz, '-infinity') or created_at = $2)
+                   and (created_at < $3 or created_at = $3)"#,
+            task_ids as _,
             since,
+            until,
         )
         .fetch_all(&mut *self.tx)
         .await?;
@@ -116,11 +129,33 @@ impl BatchTx {
         Ok(())
     }
 
-    /// Stores attempts, which have their keys: new ones, and ones that have changed. A row whose time of creation moves is replaced.
+    /// Stores attempts, which have their keys: new ones, and ones that have changed. A changed row whose time of creation moves is
+    /// replaced.
     ///
     /// # Errors
     /// Postgres doesn't answer, or refuses a value.
-    pub async fn write(&mut self, attempts: &[&StoredAttempt]) -> Result<(), StoreError> {
+    pub async fn write(&mut self, new: &[StoredAttempt], changed: &[StoredAttempt]) -> Result<(), StoreError> {
+        self.insert(new).await?;
+        self.update(changed).await?;
+        // One that is new and has ended was never there.
+        let finished = changed.iter().filter(|attempt| attempt.status().is_finished()).filter_map(|attempt| attempt.key);
+        self.forget_active(&finished.map(|key| key.id).collect::<Vec<_>>()).await?;
+        let active = new.iter().chain(changed).filter(|attempt| !attempt.status().is_finished());
+        self.keep_active(&active.collect::<Vec<_>>()).await
+    }
+
+    async fn insert(&mut self, attempts: &[StoredAttempt]) -> Result<(), StoreError> {
+        if attempts.is_empty() {
+            return Ok(());
+        }
+        let rows = rows::to_copy(attempts);
+        let mut copy = self.tx.copy_in_raw(rows::COPY).await?;
+        copy.send(rows).await?;
+        copy.finish().await?;
+        Ok(())
+    }
+
+    async fn update(&mut self, attempts: &[StoredAttempt]) -> Result<(), StoreError> {
         if attempts.is_empty() {
             return Ok(());
         }
@@ -151,14 +186,14 @@ impl BatchTx {
                    labels = excluded.labels, queue = excluded.queue, worker = excluded.worker, max_retries = excluded.max_retries,
                    error_message = excluded.error_message, error_traceback = excluded.error_traceback, result = excluded.result,
                    memo = excluded.memo, error_type = excluded.error_type, updated_at = now()"#,
-            &c.id, &c.created_at, &c.source as _, &c.task_id, &c.task_name, &c.status as _, &c.attempt,
+            &c.id, &c.created_at, &c.source as _, &c.task_id as _, &c.task_name as _, &c.status as _, &c.attempt,
             &c.queued_at as _, &c.started_at as _, &c.completed_at as _, &c.duration_ms as _, &c.reported_ms as _, &c.params as _,
             &c.labels as _, &c.queue as _, &c.worker as _, &c.max_retries as _, &c.error_message as _, &c.error_traceback as _,
             &c.result as _, &c.memo as _, &c.error_type as _,
         )
         .execute(&mut *self.tx)
         .await?;
-        self.keep_active(attempts).await
+        Ok(())
     }
 
     /// Removes rows: those that turned out to be part of another attempt, and those that move.
@@ -175,19 +210,32 @@ impl BatchTx {
         Ok(())
     }
 
+    /// The number that the first live message of this batch gets.
+    #[must_use]
+    pub fn next_seq(&self) -> i64 {
+        self.position.seq + 1
+    }
+
     /// Numbers the live messages, keeps them for those who miss them, and commits everything.
     ///
     /// # Errors
+    /// As of [`BatchTx::commit_text`].
+    pub async fn commit(self, messages: Vec<LiveMessage>) -> Result<Written, StoreError> {
+        let text = LiveText::new(self.next_seq(), messages);
+        self.commit_text(text).await
+    }
+
+    /// The same for messages that are written out already.
+    ///
+    /// # Errors
     /// Postgres doesn't answer; nothing was written then, or nobody knows: writing the same events again is harmless.
-    pub async fn commit(mut self, mut messages: Vec<LiveMessage>) -> Result<Written, StoreError> {
+    pub async fn commit_text(mut self, mut text: LiveText) -> Result<Written, StoreError> {
         if self.recovered {
-            messages.push(LiveMessage::Changed { seq: 0 });
+            text.push(LiveMessage::Changed { seq: 0 });
         }
-        let first_seq = self.position.seq + 1;
-        let messages: Vec<String> =
-            messages.into_iter().zip(first_seq..).filter_map(|(message, seq)| number(message, seq).encode().ok()).collect();
+        let LiveText { first_seq, messages } = text;
         if !messages.is_empty() {
-            self.position.seq += messages.len() as i64;
+            self.position.seq = first_seq + messages.len() as i64 - 1;
             sqlx::query!(
                 r#"with batch as (insert into live_batches (first_seq, last_seq, messages) values ($1, $2, $3)),
                         stream as (update live_stream set last_seq = $2)
@@ -205,6 +253,21 @@ impl BatchTx {
     }
 }
 
+impl LiveText {
+    /// Numbers messages from `first_seq` on, which is [`BatchTx::next_seq`], and writes each as JSON.
+    #[must_use]
+    pub fn new(first_seq: i64, messages: Vec<LiveMessage>) -> Self {
+        let mut text = Self { first_seq, messages: Vec::with_capacity(messages.len() + 1) };
+        messages.into_iter().for_each(|message| text.push(message));
+        text
+    }
+
+    fn push(&mut self, message: LiveMessage) {
+        let seq = self.first_seq + self.messages.len() as i64;
+        self.messages.extend(number(message, seq).encode());
+    }
+}
+
 fn number(mut message: LiveMessage, number: i64) -> LiveMessage {
     match &mut message {
         LiveMessage::Event(event) => event.seq = number,
@@ -213,146 +276,4 @@ fn number(mut message: LiveMessage, number: i64) -> LiveMessage {
         _ => {}
     }
     message
-}
-
-struct Row {
-    id: i64,
-    created_at: DateTime<Utc>,
-    updated_at: DateTime<Utc>,
-    source: String,
-    task_id: String,
-    task_name: String,
-    status: String,
-    attempt: i32,
-    queued_at: Option<DateTime<Utc>>,
-    started_at: Option<DateTime<Utc>>,
-    completed_at: Option<DateTime<Utc>>,
-    duration_ms: Option<i64>,
-    reported_ms: Option<i64>,
-    params: Option<String>,
-    labels: Option<String>,
-    queue: Option<String>,
-    worker: Option<String>,
-    max_retries: Option<i32>,
-    error_type: Option<String>,
-    error_message: Option<String>,
-    error_traceback: Option<String>,
-    result: Option<String>,
-    memo: Option<String>,
-}
-
-impl From<&Row> for Fact {
-    fn from(row: &Row) -> Self {
-        Self {
-            created_at: row.created_at,
-            task_name: row.task_name.clone(),
-            status: super::executions::status(&row.status),
-            duration_ms: row.duration_ms,
-            wait_ms: wait(row.queued_at, row.started_at),
-        }
-    }
-}
-
-impl From<Row> for StoredAttempt {
-    fn from(row: Row) -> Self {
-        let status = super::executions::status(&row.status);
-        let finish = FinishText {
-            failed: status == taskscope_wire::TaskStatus::Failed,
-            reported_ms: row.reported_ms,
-            error_type: row.error_type,
-            error_message: row.error_message,
-            error_traceback: row.error_traceback,
-            result: row.result,
-        };
-        let memo: Memo = row.memo.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-        let mut described = Described {
-            params: row.params,
-            labels: row.labels,
-            queue: row.queue,
-            worker: row.worker,
-            max_retries: row.max_retries,
-        };
-        // A column holds what the end said only where nothing else did.
-        if let Some(from_end) = &memo.from_end {
-            described.leave_out(from_end);
-        }
-        Self {
-            key: Some(RowKey { id: row.id, created_at: row.created_at }),
-            source: Source::parse(&row.source).unwrap_or(Source::Taskiq),
-            task_id: row.task_id,
-            task_name: row.task_name,
-            number: row.attempt,
-            queued_at: row.queued_at,
-            started_at: row.started_at,
-            end: status.is_finished().then(|| End { at: row.completed_at.unwrap_or(row.updated_at), of: None, finish }),
-            described,
-            memo,
-        }
-    }
-}
-
-/// Attempts turned by 90 degrees, for `unnest`.
-#[derive(Default)]
-struct Columns {
-    id: Vec<i64>,
-    created_at: Vec<DateTime<Utc>>,
-    source: Vec<&'static str>,
-    task_id: Vec<String>,
-    task_name: Vec<String>,
-    status: Vec<&'static str>,
-    attempt: Vec<i32>,
-    queued_at: Vec<Option<DateTime<Utc>>>,
-    started_at: Vec<Option<DateTime<Utc>>>,
-    completed_at: Vec<Option<DateTime<Utc>>>,
-    duration_ms: Vec<Option<i64>>,
-    reported_ms: Vec<Option<i64>>,
-    params: Vec<Option<String>>,
-    labels: Vec<Option<String>>,
-    queue: Vec<Option<String>>,
-    worker: Vec<Option<String>>,
-    max_retries: Vec<Option<i32>>,
-    error_message: Vec<Option<String>>,
-    error_traceback: Vec<Option<String>>,
-    result: Vec<Option<String>>,
-    memo: Vec<Option<String>>,
-    error_type: Vec<Option<String>>,
-}
-
-impl Columns {
-    fn of(attempts: &[&StoredAttempt]) -> Self {
-        let mut columns = Self::default();
-        for (attempt, key) in attempts.iter().filter_map(|attempt| Some((attempt, attempt.key?))) {
-            columns.push(attempt, key.id);
-        }
-        columns
-    }
-
-    fn push(&mut self, attempt: &StoredAttempt, id: i64) {
-        let description = attempt.description();
-        let end = attempt.end.clone();
-        let at = end.as_ref().map(|end| end.at);
-        let finish = end.map(|end| end.finish).unwrap_or_default();
-        self.id.push(id);
-        self.created_at.push(attempt.created_at());
-        self.source.push(attempt.source.as_str());
-        self.task_id.push(attempt.task_id.clone());
-        self.task_name.push(attempt.task_name.clone());
-        self.status.push(attempt.status().as_str());
-        self.attempt.push(attempt.number);
-        self.queued_at.push(attempt.queued_at);
-        self.started_at.push(attempt.started_at);
-        self.completed_at.push(at);
-        self.duration_ms.push(attempt.duration_ms());
-        self.reported_ms.push(finish.reported_ms);
-        self.params.push(description.params);
-        self.labels.push(description.labels);
-        self.queue.push(description.queue);
-        self.worker.push(description.worker);
-        self.max_retries.push(description.max_retries);
-        self.error_type.push(finish.error_type);
-        self.error_message.push(finish.error_message);
-        self.error_traceback.push(finish.error_traceback);
-        self.result.push(finish.result);
-        self.memo.push((attempt.memo != Memo::default()).then(|| serde_json::to_string(&attempt.memo).unwrap_or_default()));
-    }
 }

@@ -79,8 +79,11 @@ async fn counted_by(tx: &mut Transaction<'static, Postgres>, filter: &Filter<'_>
     let Some(simple) = filter.simple() else { return Ok(None) };
     let mut task_names = (!query.task_name.is_empty()).then(|| query.task_name.clone());
     if !simple.has_any_task() {
-        let names = task_names.unwrap_or(names(tx).await?.into_iter().collect());
-        task_names = Some(names.into_iter().filter(|name| simple.matches_task(name)).collect());
+        let known = match task_names {
+            Some(asked) => asked,
+            None => names(tx).await?.into_iter().collect(),
+        };
+        task_names = Some(known.into_iter().filter(|name| simple.matches_task(name)).collect());
     }
     let mut statuses = if query.status.is_empty() { TaskStatus::ALL.to_vec() } else { query.status.clone() };
     statuses.retain(|status| simple.statuses().is_none_or(|searched| searched.contains(status)));

@@ -7,6 +7,7 @@ mod active;
 mod analysis;
 mod attempt;
 mod batch;
+mod copy;
 mod events;
 mod executions;
 mod filter;
@@ -16,6 +17,7 @@ mod metrics;
 mod partitions;
 mod queue;
 mod rollup;
+mod rows;
 mod scan;
 mod search;
 mod search_index;
@@ -32,7 +34,7 @@ use sqlx::{
 use taskscope_wire::Position;
 
 pub use attempt::{Described, End, FinishText, Memo, RowKey, StoredAttempt};
-pub use batch::{BatchTx, Written};
+pub use batch::{BatchTx, LiveText, Written};
 pub use events::StoredBatch;
 pub use foreign::{ForeignChange, ForeignRow};
 pub use rollup::Difference;

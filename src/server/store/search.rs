@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::{Encode, Postgres, QueryBuilder, Type};
-use taskscope_wire::search::{Expr, Flag, Name, Number, ParamTest, Range, Scalar, Search, Term, When};
+use taskscope_wire::search::{Expr, Flag, Name, Number, ParamTest, Range, Scalar, Search, Term, When, search_limits};
 
 use super::filter::{IS_STALLED, push_statuses};
 
@@ -117,21 +117,26 @@ fn push_param(sql: &mut Sql, path: &[String], value: &Scalar) {
 
 /// A condition that holds of all texts with such a param, for the index. A number that is written otherwise than Postgres does has none.
 fn push_param_text(sql: &mut Sql, path: &[String], literals: &[String]) {
-    let Some(key) = path.last().filter(|key| key.parse::<u32>().is_err()) else { return };
     let is_usual = |literal: &String| {
         Number::parse(literal).is_none() || literal.parse::<u64>().is_ok_and(|number| number.to_string() == *literal)
     };
-    if !literals.iter().all(is_usual) {
-        return;
-    }
-    let patterns: Vec<String> = literals
-        .iter()
-        .flat_map(|literal| ["", "["].map(|list| format!("%{}: {list}%{}%", escape_like(&json(key)), escape_like(literal))))
-        .collect();
-    push_joined(sql, &patterns, " or ", |sql, pattern| {
+    let key = path.last().filter(|key| key.parse::<u32>().is_err());
+    let patterns: Option<Vec<_>> = literals.iter().map(|literal| param_patterns(key, literal)).collect();
+    let Some(patterns) = patterns.filter(|_| literals.iter().all(is_usual)) else { return };
+    push_joined(sql, &patterns.concat(), " or ", |sql, pattern| {
         sql.push(TASK_TEXT).push(" ilike ").push_bind(pattern.clone());
     });
     sql.push(" and ");
+}
+
+/// What the text of params with a value holds. A short value is found by its key too; the key of a longer one stands in too many rows to help.
+fn param_patterns(key: Option<&String>, literal: &str) -> Option<Vec<String>> {
+    if literal.trim_matches('"').chars().count() >= search_limits::WORD {
+        return Some(vec![containing(literal)]);
+    }
+    let key = escape_like(&json(key?));
+    let literal = escape_like(literal);
+    Some(vec![format!("%{key}: {literal}%"), format!("%{key}: [%{literal}%")])
 }
 
 /// Numbers only: what else stands there is no error.

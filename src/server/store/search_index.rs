@@ -41,6 +41,8 @@ impl Store {
         if let Some(partition) = &partition {
             make_index(&mut connection, partition).await?;
         }
+        // Postgres takes a moment to notice that a connection is closed; the next call would find the lock taken.
+        sqlx::query!("select pg_advisory_unlock_all() as unlocked").fetch_one(&mut connection).await?;
         connection.close().await?;
         Ok(partition)
     }
@@ -79,13 +81,14 @@ async fn without_index(connection: &mut PgConnection, today: &str) -> Result<Opt
     .await
 }
 
-/// Makes the index and the figures by which the planner knows when to use it: nothing else changes a day that is over.
+/// Makes the index. Then sorts in what the index of errors has not yet, which searches would read whole, and refreshes the figures by which the
+/// planner chooses: a day that is over hardly gives Postgres a reason to do either by itself.
 async fn make_index(connection: &mut PgConnection, partition: &str) -> Result<(), sqlx::Error> {
     let index = format!(
         "create index concurrently {partition}{SUFFIX} on {partition}
          using gin (taskscope_task_text(task_id, params) gin_trgm_ops)"
     );
     sqlx::query(sqlx::AssertSqlSafe(index)).execute(&mut *connection).await?;
-    sqlx::query(sqlx::AssertSqlSafe(format!("analyze {partition}"))).execute(connection).await?;
+    sqlx::query(sqlx::AssertSqlSafe(format!("vacuum (analyze) {partition}"))).execute(connection).await?;
     Ok(())
 }

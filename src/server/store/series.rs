@@ -156,7 +156,8 @@ async fn measure_log(tx: &mut Transaction<'static, Postgres>, series: &mut Serie
         r#"with times as (
                select least(date_bin(make_interval(secs => $3), created_at, $1), $4) as step,
                    case when status = 'success' then duration_ms end as run,
-                   greatest(0, floor(1000 * extract(epoch from started_at - queued_at)))::bigint as wait
+                   case when started_at >= queued_at then floor(1000 * extract(epoch from started_at - queued_at))::bigint
+                       when started_at < queued_at then 0 end as wait
                from task_execution_logs
                where created_at >= $1 and ($2::text is null or task_name = $2)
            )

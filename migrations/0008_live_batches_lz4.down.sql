@@ -1,0 +1,1 @@
+alter table live_batches alter column messages set compression default;
