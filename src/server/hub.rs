@@ -15,29 +15,56 @@ use tokio::sync::{Notify, broadcast, watch};
 /// Messages that are kept for those who come back.
 const KEPT_MESSAGES: usize = 20_000;
 /// Frames that a slow watcher may be behind.
-const RING: usize = 2048;
+const RING: usize = 1024;
+/// Bytes from which on a frame takes no further message: a connection's buffer stays as large as the largest frame it ever sent.
+const FRAME: usize = 32 * 1024;
 
-/// One committed batch, written out once and shared by all connections.
+/// Committed messages, written out once and shared by all connections.
 #[derive(Debug)]
 pub struct Frame {
     /// The number of the first message.
     pub first_seq: i64,
-    /// Each message as JSON.
-    pub messages: Vec<Utf8Bytes>,
     /// All messages as one JSON array.
     pub array: Utf8Bytes,
+    /// Where each message ends in it.
+    ends: Vec<usize>,
 }
 
 impl Frame {
-    fn new(first_seq: i64, messages: Vec<String>) -> Self {
-        let array = format!("[{}]", messages.join(",")).into();
-        Self { first_seq, messages: messages.into_iter().map(Into::into).collect(), array }
+    /// Frames of a batch whose first message has this number.
+    fn of(mut first_seq: i64, messages: &[String]) -> Vec<Self> {
+        let mut frames = Vec::new();
+        let mut rest = messages;
+        while !rest.is_empty() {
+            let (mut array, mut ends) = (String::with_capacity(FRAME + 1024), Vec::new());
+            while let Some(message) = rest.split_off_first() {
+                array.push(if ends.is_empty() { '[' } else { ',' });
+                array.push_str(message);
+                ends.push(array.len());
+                if array.len() >= FRAME {
+                    break;
+                }
+            }
+            array.push(']');
+            array.shrink_to_fit();
+            let count = ends.len() as i64;
+            frames.push(Self { first_seq, array: array.into(), ends });
+            first_seq += count;
+        }
+        frames
     }
 
     /// The number of the last message.
     #[must_use]
     pub fn last_seq(&self) -> i64 {
-        self.first_seq + self.messages.len() as i64 - 1
+        self.first_seq + self.ends.len() as i64 - 1
+    }
+
+    /// The messages after the first `known`, each as JSON.
+    pub fn messages_after(&self, known: usize) -> impl Iterator<Item = &str> {
+        // Before each message there is a bracket or a comma.
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).skip(known).filter_map(|(start, end)| self.array.get(start + 1..*end))
     }
 }
 
@@ -97,7 +124,7 @@ impl Hub {
         let first_seq = position.seq - messages.len() as i64 + 1;
         let mut stream = self.stream();
         if stream.position.epoch == position.epoch && first_seq == stream.position.seq + 1 {
-            self.send(&mut stream, Frame::new(first_seq, messages));
+            self.send(&mut stream, first_seq, &messages);
         } else if stream.position.epoch != position.epoch || first_seq > stream.position.seq {
             self.0.behind.notify_one();
         }
@@ -116,7 +143,7 @@ impl Hub {
         }
         for (first_seq, messages) in batches {
             if first_seq == stream.position.seq + 1 {
-                self.send(&mut stream, Frame::new(first_seq, messages));
+                self.send(&mut stream, first_seq, &messages);
             }
         }
     }
@@ -168,20 +195,48 @@ impl Hub {
         self.0.frames.receiver_count()
     }
 
-    fn send(&self, stream: &mut Stream, frame: Frame) {
-        let frame = Arc::new(frame);
-        stream.position.seq = frame.last_seq();
-        stream.kept_messages += frame.messages.len();
-        stream.kept.push_back(Arc::clone(&frame));
+    fn send(&self, stream: &mut Stream, first_seq: i64, messages: &[String]) {
+        for frame in Frame::of(first_seq, messages) {
+            let frame = Arc::new(frame);
+            stream.position.seq = frame.last_seq();
+            stream.kept_messages += frame.ends.len();
+            stream.kept.push_back(Arc::clone(&frame));
+            // Nobody may be watching.
+            let _ = self.0.frames.send(frame);
+        }
         while stream.kept_messages > KEPT_MESSAGES {
             let Some(oldest) = stream.kept.pop_front() else { break };
-            stream.kept_messages -= oldest.messages.len();
+            stream.kept_messages -= oldest.ends.len();
         }
-        // Nobody may be watching.
-        let _ = self.0.frames.send(frame);
     }
 
     fn stream(&self) -> MutexGuard<'_, Stream> {
         self.0.stream.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_batch_is_several_frames_with_all_its_messages() {
+        let messages: Vec<String> =
+            (0..500).map(|number| format!("{{\"é\":{number},\"text\":\"{}\"}}", "x".repeat(200))).collect();
+        let frames = Frame::of(7, &messages);
+        assert!(frames.len() > 2 && frames.iter().all(|frame| frame.array.len() < FRAME + 300));
+        let mut next = 7;
+        let mut told = Vec::new();
+        for frame in &frames {
+            assert_eq!(frame.first_seq, next);
+            next = frame.last_seq() + 1;
+            told.extend(frame.messages_after(0).map(str::to_owned));
+            let array: Vec<serde_json::Value> = serde_json::from_str(&frame.array).unwrap();
+            assert_eq!(array.len(), frame.messages_after(0).count());
+        }
+        assert_eq!((next, told), (507, messages.clone()));
+        let rest: Vec<&str> = frames[0].messages_after(2).take(2).collect();
+        assert_eq!(rest, [&messages[2], &messages[3]]);
+        assert!(Frame::of(1, &[]).is_empty());
     }
 }

@@ -130,13 +130,12 @@ impl Watcher {
         if self.batch && known == 0 {
             return self.put(frame.array.clone()).await;
         }
-        let messages = frame.messages.get(known..).unwrap_or_default();
         if self.batch {
-            let array: Vec<&str> = messages.iter().map(Utf8Bytes::as_str).collect();
-            return self.put(format!("[{}]", array.join(",")).into()).await;
+            let messages: Vec<&str> = frame.messages_after(known).collect();
+            return self.put(format!("[{}]", messages.join(",")).into()).await;
         }
-        for message in messages {
-            self.put(message.clone()).await?;
+        for message in frame.messages_after(known) {
+            self.put(message.into()).await?;
         }
         Ok(())
     }

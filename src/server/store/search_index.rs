@@ -22,11 +22,12 @@ impl Store {
     /// # Errors
     /// Postgres doesn't answer, or a lock was not to be had.
     pub async fn index_closed_day(&self, now: DateTime<Utc>) -> Result<Option<String>, StoreError> {
+        // It waits for transactions that began before, such as a recount of a day; nobody who reads or writes rows waits for it meanwhile.
         // A connection of its own: its limits are other ones, and the lock ends with it whatever happens.
         let mut connection = PgConnection::connect_with(&self.pool.connect_options()).await?;
         let limit = LIMIT.as_millis().to_string();
         sqlx::query!(
-            "select set_config('statement_timeout', $1, false) as a, set_config('lock_timeout', '5s', false) as b",
+            "select set_config('statement_timeout', $1, false) as a, set_config('lock_timeout', '60s', false) as b",
             limit
         )
         .fetch_one(&mut connection)
