@@ -34,7 +34,10 @@ const WEEKS: u32 = 4;
 type Loaded<T> = Resource<Result<T, AppError>>;
 
 /// How one task type did over time.
-pub struct TaskTypePage {
+pub struct TaskTypePage;
+
+/// What it loads.
+struct Data {
     name: Memo<String>,
     window: Memo<Result<u32, InvalidQuery>>,
     series: Loaded<taskscope_wire::Series>,
@@ -45,6 +48,16 @@ pub struct TaskTypePage {
 #[lazy_route]
 impl LazyRoute for TaskTypePage {
     fn data() -> Self {
+        Self
+    }
+
+    fn view(_page: Self) -> AnyView {
+        view! { <TaskTypeView data=Data::load()/> }.into_any()
+    }
+}
+
+impl Data {
+    fn load() -> Self {
         let address = use_url();
         let name = Memo::new(move |_| address.with(|address| url::task_type_of(address.path())).unwrap_or_default());
         let window = Memo::new(move |_| address.with(|address| window_of(address.search())));
@@ -56,10 +69,6 @@ impl LazyRoute for TaskTypePage {
             hours: Resource::new(asked, |(name, window)| async move { get_hour_counts(name, weeks_of(window?) * WEEK).await }),
             failures: Resource::new(asked, |(name, window)| async move { get_history(newest_failures(name, window?)).await }),
         }
-    }
-
-    fn view(this: Self) -> AnyView {
-        view! { <TaskTypeView data=this/> }.into_any()
     }
 }
 
@@ -92,8 +101,8 @@ struct Shown {
 }
 
 #[component]
-fn TaskTypeView(data: TaskTypePage) -> impl IntoView {
-    let TaskTypePage { name, window, series, hours, failures } = data;
+fn TaskTypeView(data: Data) -> impl IntoView {
+    let Data { name, window, series, hours, failures } = data;
     let live = use_live();
     let shown = Shown { series: ShownSeries::new(live, series), hours: RwSignal::default(), failures: RwSignal::default() };
     let problem = RwSignal::new(None::<AppError>);
