@@ -3,6 +3,7 @@ import { AxeBuilder } from '@axe-core/playwright';
 import type { Locator, Page } from '@playwright/test';
 
 import { aDay, execution, executions } from '../support/data.ts';
+import type { Taskscope } from '../support/taskscope.ts';
 import { expect, expectNotReloaded, healthCard, mark, open, test } from '../support/test.ts';
 
 const TASK = 'score_message_task';
@@ -19,8 +20,16 @@ function figure(page: Page, name: string): Locator {
   return page.locator(`[data-figure="${name}"]`);
 }
 
+/** Reports a day of executions, and waits until all of them are counted. */
+async function tellOfADay(fresh: Taskscope): Promise<void> {
+  const events = aDay();
+  await fresh.report(events);
+  const executions = new Set(events.map((event) => `${event.task_id} ${event.attempt ?? 1}`));
+  await expect.poll(async () => (await fresh.history({})).total_count).toBe(executions.size);
+}
+
 test('a card leads to the charts of its task type, and the window stands in the address', async ({ page, fresh }) => {
-  await fresh.report(aDay());
+  await tellOfADay(fresh);
   await open(page, `${fresh.url}/monitoring`);
   await expect(chart(page, 'throughput').getByRole('img')).toHaveAccessibleName(/^Executions over time since .* in all/);
   await mark(page);
@@ -64,7 +73,7 @@ test('the last step moves with what happens, and a failure is listed', async ({ 
 });
 
 test('arrow keys and the pointer read a step', async ({ page, fresh }) => {
-  await fresh.report(aDay());
+  await tellOfADay(fresh);
   await open(page, `${fresh.url}/monitoring/tasks/${TASK}?time_window=24`);
   const slider = chart(page, 'throughput').getByRole('slider');
   await slider.focus();
@@ -96,7 +105,7 @@ test('arrow keys and the pointer read a step', async ({ page, fresh }) => {
 });
 
 test('values are there as a table', async ({ page, fresh }) => {
-  await fresh.report(aDay());
+  await tellOfADay(fresh);
   await open(page, `${fresh.url}/monitoring/tasks/${TASK}`);
   for (const name of ['throughput', 'success', 'run', 'wait']) {
     const values = chart(page, name);
@@ -138,7 +147,7 @@ test.describe('without scripts', () => {
   test.use({ javaScriptEnabled: false });
 
   test('charts are drawn, and windows are links', async ({ page, fresh }) => {
-    await fresh.report(aDay());
+    await tellOfADay(fresh);
     await expect.poll(async () => (await fresh.history({ task_name: TASK })).total_count).toBeGreaterThan(50);
     await page.goto(`${fresh.url}/monitoring/tasks/${TASK}`);
     await expect(chart(page, 'throughput').getByRole('img')).toHaveAccessibleName(/in all/);
@@ -150,7 +159,7 @@ test.describe('without scripts', () => {
 
 for (const colorScheme of ['light', 'dark'] as const) {
   test(`no violation, ${colorScheme}`, async ({ page, fresh }) => {
-    await fresh.report(aDay());
+    await tellOfADay(fresh);
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
     await open(page, `${fresh.url}/monitoring/tasks/${TASK}`);
     await chart(page, 'throughput').getByText('Values as a table').click();
@@ -160,7 +169,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
 }
 
 test('on a phone nothing is wider than the screen', async ({ page, fresh }) => {
-  await fresh.report(aDay());
+  await tellOfADay(fresh);
   await page.setViewportSize({ width: 360, height: 740 });
   await open(page, `${fresh.url}/monitoring/tasks/${TASK}?time_window=168`);
   await expect(chart(page, 'week').getByRole('img')).toBeVisible();

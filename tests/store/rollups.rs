@@ -338,3 +338,29 @@ async fn windows_that_begin_with_an_hour_hold_its_first_moment() {
     assert_eq!(total(1, 60_000_000).await, 2);
     assert_eq!(total(0, 0).await, 1);
 }
+
+/// In a busy hour that a window cuts, counts are those of the window and times those of the whole hour: each once.
+#[tokio::test(flavor = "multi_thread")]
+async fn times_of_a_busy_hour_that_is_cut_are_counted_once() {
+    let server = TestServer::start().await;
+    // All minutes of the last hour but one have some, so that the one that is cut has.
+    server
+        .sql("insert into task_execution_logs (task_name, status, duration_ms, created_at)
+              select 't', 'success', i, date_trunc('hour', now()) - interval '1 hour' + interval '0.59 seconds' * i
+              from generate_series(0, 6000) i")
+        .await;
+    all_is_merged(&server).await;
+    let metrics = server.metrics_of("t").await;
+    assert_eq!((&metrics["total_executions"], &metrics["run"]["count"]), (&json!(6001), &json!(6001)));
+    let metrics = server.json("/api/v1/monitoring/metrics?time_window=1").await;
+    let end: DateTime<Utc> = serde_json::from_value(metrics["generated_at"].clone()).unwrap();
+    let t = metrics["metrics"].as_array().unwrap().iter().find(|entry| entry["task_name"] == "t").unwrap();
+    let counted: i64 = sqlx::query_scalar("select count(*) from task_execution_logs where created_at >= $1")
+        .bind(end - TimeDelta::hours(1))
+        .fetch_one(&server.pool)
+        .await
+        .unwrap();
+    assert_eq!(t["total_executions"], counted);
+    let hour_is_the_same = (end - TimeDelta::hours(1)).hour() == (Utc::now() - TimeDelta::hours(1)).hour();
+    assert!(!hour_is_the_same || t["run"]["count"] == 6001, "{t}");
+}

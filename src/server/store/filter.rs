@@ -92,8 +92,15 @@ fn earlier(one: Option<DateTime<Utc>>, other: Option<DateTime<Utc>>) -> Option<D
 
 fn push_filters(sql: &mut QueryBuilder<Postgres>, query: &HistoryQuery) {
     sql.push(" where true");
-    if !query.task_name.is_empty() {
-        sql.push(" and e.task_name = any(").push_bind(query.task_name.clone()).push(")");
+    match query.task_name.as_slice() {
+        [] => {}
+        // In the order of an index, which a list of one is not for Postgres.
+        [name] => {
+            sql.push(" and e.task_name = ").push_bind(name.clone());
+        }
+        names => {
+            sql.push(" and e.task_name = any(").push_bind(names.to_vec()).push(")");
+        }
     }
     if !query.status.is_empty() {
         sql.push(" and ");
@@ -128,10 +135,16 @@ pub(super) const IS_STALLED: &str =
 
 /// Failures are found by a column of their own, which an index knows.
 pub(super) fn push_statuses(sql: &mut QueryBuilder<Postgres>, statuses: &[TaskStatus]) {
-    if statuses == [TaskStatus::Failed] {
-        sql.push("e.failed_at is not null");
-    } else {
-        let words: Vec<String> = statuses.iter().map(ToString::to_string).collect();
-        sql.push("e.status = any(").push_bind(words).push(")");
+    match statuses {
+        [TaskStatus::Failed] => {
+            sql.push("e.failed_at is not null");
+        }
+        [status] => {
+            sql.push("e.status = ").push_bind(status.as_str());
+        }
+        statuses => {
+            let words: Vec<String> = statuses.iter().map(ToString::to_string).collect();
+            sql.push("e.status = any(").push_bind(words).push(")");
+        }
     }
 }

@@ -126,6 +126,12 @@ impl Cell {
         Self { parts, run: self.run.clone(), wait: self.wait.clone() }
     }
 
+    /// Leaves only the counts.
+    pub(super) fn forget_times(&mut self) {
+        self.run = Histogram::default();
+        self.wait = Histogram::default();
+    }
+
     /// Whether it says nothing.
     pub(super) const fn is_empty(&self) -> bool {
         self.parts.0.is_empty() && self.run.is_empty() && self.wait.is_empty()

@@ -98,12 +98,24 @@ pub(in crate::server) async fn blocks(
     times: bool,
 ) -> Result<Vec<Block>, StoreError> {
     let unmerged = Unmerged::read(tx).await?;
-    let mut blocks = Vec::new();
-    for stretch in plan(window.from, window.to, &unmerged.dirty, days) {
+    let plan = plan(window.from, window.to, &unmerged.dirty, days);
+    let (mut blocks, mut whole_hours) = (Vec::new(), BTreeSet::new());
+    for stretch in plan.iter().filter(|stretch| stretch.source == Source::Minutes) {
+        let (minutes, are_whole) = minutes(tx, window, *stretch, times, &unmerged).await?;
+        blocks.extend(minutes);
+        whole_hours.extend(are_whole.then(|| Grain::Hour.start_of(stretch.from)));
+    }
+    for stretch in plan {
         match stretch.source {
             Source::Cells(grain) => blocks.extend(cells(tx, window, grain, stretch, times, &unmerged).await?),
-            Source::Minutes => blocks.extend(minutes(tx, window, stretch, times, &unmerged).await?),
-            Source::Log => blocks.extend(from_log(tx, window, stretch).await?),
+            Source::Minutes => {}
+            Source::Log => {
+                let mut logged = from_log(tx, window, stretch).await?;
+                // The times of the whole hour are there already.
+                let is_counted = |block: &Block| whole_hours.contains(&block.start);
+                logged.iter_mut().filter(|block| is_counted(block)).for_each(|block| block.cell.forget_times());
+                blocks.extend(logged);
+            }
         }
     }
     Ok(blocks)
@@ -148,21 +160,21 @@ async fn cells(
     Ok(blocks)
 }
 
-/// The minutes of an hour that lie in a stretch.
+/// The minutes of an hour that lie in a stretch, and whether the times with them are those of the whole hour.
 async fn minutes(
     tx: &mut Transaction<'static, Postgres>,
     window: &Window,
     stretch: Stretch,
     times: bool,
     unmerged: &Unmerged,
-) -> Result<Vec<Block>, StoreError> {
+) -> Result<(Vec<Block>, bool), StoreError> {
     let mut blocks = cells(tx, window, Grain::Hour, hour_of(stretch), times, unmerged).await?;
     let total: i64 = blocks.iter().map(|block| block.cell.parts.sum().total).sum();
     if times && total <= READ_FROM_LOG {
-        return from_log(tx, window, stretch).await;
+        return Ok((from_log(tx, window, stretch).await?, false));
     }
     blocks.iter_mut().for_each(|block| block.cell.parts.keep(Grain::Hour, block.start, stretch.from, stretch.to));
-    Ok(blocks)
+    Ok((blocks, times))
 }
 
 /// The hour that holds a stretch of minutes.

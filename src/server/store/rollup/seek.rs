@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use sqlx::{Postgres, Transaction};
+use taskscope_wire::TaskStatus;
 
 use super::{
     cell::{Grain, Parts, decode},
@@ -62,25 +63,25 @@ impl Counted {
         self.pieces.iter().map(|piece| piece.count).sum()
     }
 
-    /// Where the `limit` rows after the newest `offset` lie, as closely as a minute where the log isn't marked.
+    /// Where the `limit` rows after the newest `offset` lie: as closely as a minute where the log isn't marked, but only roughly where few rows are
+    /// passed over anyway.
     pub(in crate::server) async fn locate(
         &mut self,
         tx: &mut Transaction<'static, Postgres>,
         offset: i64,
         limit: i64,
     ) -> Result<Place, StoreError> {
+        let passed_over = if self.is_sparse() { 0 } else { PASSED_OVER };
         while let Some((index, before)) = self.find(offset) {
-            let Piece { stretch, .. } = self.pieces[index];
-            if offset - before <= PASSED_OVER {
+            if offset - before < passed_over || !self.look_closer(tx, index).await? {
                 break;
             }
-            let finer = match stretch.source {
-                Source::Cells(Grain::Day) => Source::Cells(Grain::Hour),
-                Source::Cells(Grain::Hour) => Source::Minutes,
-                Source::Minutes | Source::Log => break,
-            };
-            let pieces = self.count(tx, Stretch { source: finer, ..stretch }).await?;
-            self.pieces.splice(index..=index, pieces);
+        }
+        // The oldest row of the page too, where many other rows may lie beyond it.
+        while let Some((index, _)) = self.find(offset + limit - 1).filter(|_| self.is_sparse()) {
+            if !self.look_closer(tx, index).await? {
+                break;
+            }
         }
         let (first, before) = self.find(offset).unwrap_or((0, 0));
         let (last, _) = self.find(offset + limit - 1).unwrap_or((self.pieces.len().saturating_sub(1), 0));
@@ -88,6 +89,24 @@ impl Counted {
         let from = self.pieces.get(last).map_or(window.from, |piece| piece.stretch.from);
         let to = self.pieces.get(first).map_or(window.to, |piece| piece.stretch.to);
         Ok(Place { from, to, offset: offset - before })
+    }
+
+    /// Whether few of the rows in the window's time are counted: those that have not ended, or failed.
+    fn is_sparse(&self) -> bool {
+        self.window.statuses.as_ref().is_some_and(|statuses| !statuses.contains(&TaskStatus::Success))
+    }
+
+    /// Takes a piece apart into shorter ones; not where there are none.
+    async fn look_closer(&mut self, tx: &mut Transaction<'static, Postgres>, index: usize) -> Result<bool, StoreError> {
+        let Piece { stretch, .. } = self.pieces[index];
+        let finer = match stretch.source {
+            Source::Cells(Grain::Day) => Source::Cells(Grain::Hour),
+            Source::Cells(Grain::Hour) => Source::Minutes,
+            Source::Minutes | Source::Log => return Ok(false),
+        };
+        let pieces = self.count(tx, Stretch { source: finer, ..stretch }).await?;
+        self.pieces.splice(index..=index, pieces);
+        Ok(true)
     }
 
     /// The piece that holds a row, and the rows before that piece.
