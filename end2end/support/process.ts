@@ -92,6 +92,15 @@ export class Background {
     rmSync(this.pidFile, { force: true });
   }
 
+  /** Ends it, by force where it takes long: for programs of others whose way of ending is not what is tested. */
+  async end(): Promise<void> {
+    if (this.isRunning()) {
+      process.kill(this.pid, 'SIGTERM');
+      await until(`${this.name} ends`, () => !this.isRunning(), 5).catch(() => this.signal('SIGKILL'));
+    }
+    await this.stop();
+  }
+
   private isRunning(): boolean {
     try {
       // The state stands behind the name, which may hold spaces; Z is a process that ended and was not yet asked for.

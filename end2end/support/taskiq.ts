@@ -52,6 +52,12 @@ export class TaskIq {
     }
   }
 
+  /** Stops it too where a middleware of others keeps the worker from ending. */
+  async end(): Promise<void> {
+    await this.worker.end();
+    await this.nats.stop();
+  }
+
   /** Sends one task and returns its id. */
   async send(name: string, kwargs: Record<string, unknown> = {}): Promise<string> {
     const args = ['-m', 'app.produce', '--once', name, '--kwargs', JSON.stringify(kwargs)];

@@ -15,7 +15,7 @@ test('DashboardMiddleware of taskiq-dashboard works by its url alone, as TaskiqA
     await expect(count(page, 'embed_atoms_batch_task', 'success')).toHaveAttribute('data-value', '1');
     await expect(count(page, 'embed_atoms_batch_task', 'total')).toHaveAttribute('data-value', '3');
   } finally {
-    await taskiq.stop();
+    await taskiq.end();
   }
 });
 
