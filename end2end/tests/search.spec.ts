@@ -46,7 +46,7 @@ test.describe('Search of the history', () => {
     await page.keyboard.press('ArrowDown');
     await page.keyboard.press('Enter');
     await expect(box(page)).toHaveValue(`status:failed task:${TASK} `);
-    await expect(page).toHaveURL(/q=status%3Afailed(\+|%20)task%3Ascore_message_task/);
+    await expect(page).toHaveURL(/q=status:failed(\+|%20)task:score_message_task/);
     await expect(total(page)).toHaveText('1 execution');
   });
 
@@ -65,7 +65,7 @@ test.describe('Search of the history', () => {
     await option(page, 'retried').click();
     await expect(box(page)).toHaveValue('is:retried ');
     await expect(box(page)).toBeFocused();
-    await expect(page).toHaveURL(/q=is%3Aretried/);
+    await expect(page).toHaveURL(/q=is:retried/);
   });
 
   test('what is wrong is marked and explained, and the page stays', async ({ page, taskscope }) => {
