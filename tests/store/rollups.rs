@@ -345,9 +345,11 @@ async fn times_of_a_busy_hour_that_is_cut_are_counted_once() {
     let server = TestServer::start().await;
     // All minutes of the last hour but one have some, so that the one that is cut has.
     server
-        .sql("insert into task_execution_logs (task_name, status, duration_ms, created_at)
+        .sql(
+            "insert into task_execution_logs (task_name, status, duration_ms, created_at)
               select 't', 'success', i, date_trunc('hour', now()) - interval '1 hour' + interval '0.59 seconds' * i
-              from generate_series(0, 6000) i")
+              from generate_series(0, 6000) i",
+        )
         .await;
     all_is_merged(&server).await;
     let metrics = server.metrics_of("t").await;
