@@ -64,7 +64,7 @@ test('the last step moves with what happens, and a failure is listed', async ({ 
   ]);
   await expect(figure(page, 'total')).toHaveText('5');
   await expect(figure(page, 'waiting')).toHaveText('1');
-  await expect(figure(page, 'oldest')).toHaveText(/^\d+s$/);
+  await expect(figure(page, 'oldest')).toHaveText(/^\d+s$/, { timeout: 35_000 });
   await expect(reading(page, 'throughput')).toContainText('(still filling)');
   await expect(reading(page, 'depth')).toContainText('1 waiting');
   await page.getByTestId('failures').getByRole('link', { name: 'no such message' }).click();

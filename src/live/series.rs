@@ -8,7 +8,8 @@ use super::Next;
 /// A series that was fetched, and what the stream says of it since.
 ///
 /// It promises that an event counts once: those up to the place of the series are in it, later ones move its counts. The last step takes what is
-/// created after its end too, until the series is fetched again. Times are those that were fetched.
+/// created after its end too, until the series is fetched again. Times are those that were fetched; the oldest that waits may have been younger than
+/// is said, until then.
 #[derive(Debug, Default)]
 pub struct LiveSeries {
     series: Series,
@@ -56,6 +57,12 @@ impl LiveSeries {
             // What waits may be older than the window.
             self.series.waiting = (self.series.waiting + by).max(0);
             let waiting = self.series.waiting;
+            let oldest = &mut self.series.oldest_waiting_since;
+            if waiting == 0 {
+                *oldest = None;
+            } else if by > 0 {
+                *oldest = Some(oldest.map_or(at, |oldest| oldest.min(at)));
+            }
             if let Some(last) = self.series.steps.last_mut() {
                 last.queue_depth = last.queue_depth.max(Some(waiting));
             }
@@ -126,6 +133,7 @@ mod tests {
         let last = SeriesStep { pending: 1, queue_depth: Some(1), ..SeriesStep::default() };
         assert_eq!(live.series().steps, [SeriesStep::default(), running, last]);
         assert_eq!(live.series().waiting, 1, "what is older than the window has left the queue too");
+        assert_eq!(live.series().oldest_waiting_since, Some(at(500)), "the others wait no more");
     }
 
     #[test]
