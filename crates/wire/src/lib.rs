@@ -14,6 +14,7 @@ mod live;
 mod metrics;
 mod native;
 mod page;
+mod query;
 mod record;
 pub mod search;
 mod series;
@@ -39,9 +40,8 @@ pub use live::{LiveData, LiveEvent, LiveMessage, Position, Previous, ServerState
 pub use metrics::{Metrics, TaskMetrics, TrendPoint, time_window};
 pub use native::{BatchItem, BatchOutcome, NativeEvent, NativeKind, Numbering};
 pub use page::{Page, check_page};
-pub use record::{
-    AttemptSummary, ErrorBody, Execution, HistoryPage, HistoryQuery, InvalidQuery, MissedEvents, check_text, page_size,
-};
+pub use query::{HistoryQuery, InvalidQuery, check_text, page_size};
+pub use record::{AttemptSummary, ErrorBody, Execution, HistoryPage, MissedEvents};
 pub use series::{HourCounts, Quantiles, Series, SeriesStep, TimesStep, series_step};
 pub use status::{ParseStatusError, TaskStatus};
 pub use task_types::{REGISTERED_TASK_TYPES, UNKNOWN_TASK_NAME};

@@ -99,6 +99,11 @@ pub(in crate::server) struct Cell {
 }
 
 impl Cell {
+    /// Reads the columns of a cell.
+    pub(super) fn decode(parts: &[u8], run: &[u8], wait: &[u8]) -> Result<Self, StoreError> {
+        Ok(Self { parts: decode(parts)?, run: decode(run)?, wait: decode(wait)? })
+    }
+
     /// Counts an execution `by` (1 or -1) times.
     pub(super) fn record(&mut self, grain: Grain, fact: &Fact, by: i64) {
         let timed = fact.duration_ms.map_or(0, |_| by);

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{Postgres, Transaction};
 
 use super::{
-    cell::{Cell, Grain, decode},
+    cell::{Cell, Grain},
     delta::Key,
     plan::{Source, Stretch},
     read::{Unmerged, Window},
@@ -135,7 +135,7 @@ async fn read_cells(
     .fetch_all(&mut **tx)
     .await?;
     for row in rows {
-        let cell = Cell { parts: decode(&row.parts)?, run: decode(&row.run)?, wait: decode(&row.wait)? };
+        let cell = Cell::decode(&row.parts, &row.run, &row.wait)?;
         cells.entry((row.task_name, status(&row.status))).or_default().add(&cell);
     }
     Ok(())

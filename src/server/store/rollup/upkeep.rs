@@ -8,7 +8,7 @@ use sqlx::{Postgres, Transaction};
 use taskscope_wire::TaskStatus;
 
 use super::{
-    cell::{Cell, Fact, Grain, decode, encode, wait},
+    cell::{Cell, Fact, Grain, encode, wait},
     delta::{Deltas, Key},
     plan::{Source, Stretch},
     read::Window,
@@ -140,7 +140,7 @@ async fn add_stored(tx: &mut Transaction<'static, Postgres>, cells: &mut Cells) 
     .await?;
     for row in rows {
         let grain = if row.grain == Grain::Day.as_str() { Grain::Day } else { Grain::Hour };
-        let cell = Cell { parts: decode(&row.parts)?, run: decode(&row.run)?, wait: decode(&row.wait)? };
+        let cell = Cell::decode(&row.parts, &row.run, &row.wait)?;
         cells.entry((grain, row.start, (row.task_name, status(&row.status)))).or_default().add(&cell);
     }
     Ok(())
@@ -201,7 +201,7 @@ async fn rebuild_day(tx: &mut Transaction<'static, Postgres>, day: DateTime<Utc>
         )
         .fetch(&mut **tx);
         while let Some(row) = rows.try_next().await? {
-            let cell = Cell { parts: decode(&row.parts)?, run: decode(&row.run)?, wait: decode(&row.wait)? };
+            let cell = Cell::decode(&row.parts, &row.run, &row.wait)?;
             let key = (Grain::Day, day, (row.task_name, status(&row.status)));
             cells.entry(key).or_default().add(&cell.in_day(row.start));
         }
