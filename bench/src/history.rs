@@ -12,8 +12,8 @@ use crate::{
 };
 
 const ROUNDS: u64 = 60;
-/// Rounds before those, which aren't measured: connections get to know the queries.
-const WARM_UP: u64 = 3;
+/// Rounds before those, which aren't measured: the server's connections, which take turns, get to know the query.
+const WARM_UP: u64 = 10;
 /// Of one kind of page, at most so long.
 const LONGEST: Duration = Duration::from_secs(20);
 /// The bars: milliseconds, and times the smallest size.
@@ -85,7 +85,7 @@ async fn measure_pages(set: &DataSet, filters: Filters, place: Place) -> anyhow:
         if round >= WARM_UP {
             samples.push(began.elapsed());
         }
-        if round >= 2 * WARM_UP && all.elapsed() > LONGEST {
+        if round >= WARM_UP + 3 && all.elapsed() > LONGEST {
             break;
         }
     }

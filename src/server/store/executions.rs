@@ -63,24 +63,25 @@ pub(super) async fn mark_retried(
     tx: &mut Transaction<'static, Postgres>,
     executions: &mut [Execution],
 ) -> Result<(), StoreError> {
-    let failed = executions.iter().filter(|execution| execution.status == TaskStatus::Failed && execution.task_id.is_some());
-    let (ids, times): (Vec<i64>, Vec<DateTime<Utc>>) = failed.map(|execution| (execution.id, execution.created_at)).unzip();
+    let failed = executions.iter().filter(|execution| execution.status == TaskStatus::Failed);
+    let (ids, times): (Vec<&str>, Vec<_>) = failed.filter_map(|it| Some((it.task_id.as_deref()?, it.created_at))).unzip();
     let (Some(first), Some(last)) = (times.iter().min(), times.iter().max()) else { return Ok(()) };
-    let retried = sqlx::query_scalar!(
-        r#"select e.id from task_execution_logs e
-           where e.id = any($1) and e.created_at >= $2 and e.created_at <= $3 and exists (
-               select from task_execution_logs later
-               where later.task_id = e.task_id and later.attempt > e.attempt and later.created_at >= e.created_at
-                 and later.created_at >= $2 and later.created_at < $4
-           )"#,
-        &ids,
+    let attempts = sqlx::query!(
+        r#"select task_id as "task_id!", created_at, attempt from task_execution_logs
+           where task_id = any($1) and created_at >= $2 and created_at < $3"#,
+        &ids as _,
         *first,
-        *last,
         *last + NEXT_ATTEMPT,
     )
     .fetch_all(&mut **tx)
     .await?;
-    executions.iter_mut().for_each(|execution| execution.retried = retried.contains(&execution.id));
+    for execution in executions.iter_mut().filter(|execution| execution.status == TaskStatus::Failed) {
+        execution.retried = attempts.iter().any(|other| {
+            Some(&other.task_id) == execution.task_id.as_ref()
+                && other.attempt > execution.attempt
+                && other.created_at >= execution.created_at
+        });
+    }
     Ok(())
 }
 

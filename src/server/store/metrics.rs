@@ -7,7 +7,7 @@ use taskscope_wire::{Metrics, REGISTERED_TASK_TYPES, TaskMetrics, TaskStatus};
 
 use super::{
     Store, StoreError, position, read,
-    rollup::{Block, Histogram, Window, blocks, names},
+    rollup::{Block, Times, Window, blocks, names},
 };
 
 /// Task names beyond this are no help to whoever must choose one.
@@ -29,7 +29,7 @@ impl Store {
             let position = position(&mut tx).await?;
             let blocks = blocks(&mut tx, &Window::between(Some(start), None), time_window >= DAYS_FROM, true).await?;
             let mut sums = Sums::new(start, TimeDelta::hours(i64::from(time_window)));
-            blocks.iter().for_each(|block| sums.add(block));
+            blocks.iter().try_for_each(|block| sums.add(block))?;
             let active = sqlx::query!(
                 r#"select task_name, count(*) filter (where stalled is not null and created_at >= $1) as "stalled!",
                           min(since) filter (where status = 'pending') as oldest_waiting_since
@@ -65,40 +65,40 @@ impl Store {
 struct Sums {
     start: DateTime<Utc>,
     window: TimeDelta,
-    of: BTreeMap<String, (TaskMetrics, Histogram, Histogram)>,
+    of: BTreeMap<String, (TaskMetrics, Times)>,
 }
 
 impl Sums {
     fn new(start: DateTime<Utc>, window: TimeDelta) -> Self {
-        let empty = |name: &str| (name.to_owned(), (TaskMetrics::empty(name), Histogram::default(), Histogram::default()));
+        let empty = |name: &str| (name.to_owned(), (TaskMetrics::empty(name), Times::default()));
         Self { start, window, of: REGISTERED_TASK_TYPES.iter().map(|name| empty(name)).collect() }
     }
 
-    fn add(&mut self, block: &Block) {
+    fn add(&mut self, block: &Block) -> Result<(), StoreError> {
         if !self.of.contains_key(&block.task_name) {
-            let empty = (TaskMetrics::empty(block.task_name.clone()), Histogram::default(), Histogram::default());
-            self.of.insert(block.task_name.clone(), empty);
+            self.of.insert(block.task_name.clone(), (TaskMetrics::empty(block.task_name.clone()), Times::default()));
         }
-        let Some((metrics, run, wait)) = self.of.get_mut(&block.task_name) else { return };
-        let sum = block.cell.parts.sum();
+        let Some((metrics, times)) = self.of.get_mut(&block.task_name) else { return Ok(()) };
+        let sum = block.parts.sum();
         metrics.total_executions += sum.total;
         *count_mut(metrics, block.status) += sum.total;
         if block.status == TaskStatus::Success {
             metrics.timed += sum.timed;
             metrics.timed_duration_ms += sum.timed_ms;
-            run.add(&block.cell.run);
         }
-        wait.add(&block.cell.wait);
-        for (place, part) in block.cell.parts.iter() {
+        times.add(block)?;
+        let (window, age) = (self.window.num_milliseconds(), (block.start - self.start).num_milliseconds());
+        let length = block.grain.part().num_milliseconds();
+        for (place, part) in block.parts.iter() {
             // A part belongs to the step in which it begins.
-            let age = block.start + block.grain.part() * i32::from(place) - self.start;
-            let step = age.num_milliseconds() * TaskMetrics::TREND_STEPS as i64 / self.window.num_milliseconds();
+            let step = (age + length * i64::from(place)) * TaskMetrics::TREND_STEPS as i64 / window;
             let step = step.clamp(0, TaskMetrics::TREND_STEPS as i64 - 1) as usize;
             if let Some(point) = metrics.trend.get_mut(step) {
                 point.total += part.total;
                 point.failed += if block.status == TaskStatus::Failed { part.total } else { 0 };
             }
         }
+        Ok(())
     }
 
     fn metrics(mut self) -> Vec<TaskMetrics> {
@@ -108,9 +108,8 @@ impl Sums {
         registered
             .into_iter()
             .chain(others)
-            .map(|(mut metrics, run, wait)| {
-                metrics.run = run.quantiles();
-                metrics.wait = wait.quantiles();
+            .map(|(mut metrics, times)| {
+                (metrics.run, metrics.wait) = (times.run(), times.wait());
                 metrics.derive();
                 metrics
             })

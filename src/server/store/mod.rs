@@ -23,6 +23,7 @@ mod search;
 mod search_index;
 mod search_words;
 mod series;
+mod usual;
 mod workers;
 
 use std::time::Duration;

@@ -2,13 +2,13 @@
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use sqlx::{Postgres, Transaction};
-use taskscope_wire::{HourCounts, Quantiles, Series, SeriesStep, TaskStatus, TimesStep};
+use taskscope_wire::{HourCounts, Quantiles, Series, SeriesStep, TimesStep};
 
 use super::{
     Store, StoreError, position,
     queue::read_queue,
     read,
-    rollup::{Block, Histogram, Window, blocks},
+    rollup::{Block, Times, Window, blocks},
 };
 
 /// Executions whose times are worked out from the log, where steps shorter than an hour are asked for.
@@ -105,19 +105,19 @@ async fn count(tx: &mut Transaction<'static, Postgres>, series: &mut Series) -> 
     let days = series.step_seconds == DAY;
     for block in blocks(tx, &window_of(series, series.times_start), days, true).await? {
         add_counts(series, &block);
-        all.add(&block);
+        all.add(&block)?;
         let step = (block.start - series.times_start).num_seconds() / i64::from(series.times_step_seconds);
         // What was created later counts in the last step: somebody's clock is ahead.
         let step = usize::try_from(step).unwrap_or(0).min(steps - 1);
-        times.get_mut(step).into_iter().for_each(|times| times.add(&block));
+        times[step].add(&block)?;
     }
-    series.times = times.iter().map(Times::quantiles).collect();
-    series.all_times = all.quantiles();
+    series.times = times.iter().map(quantiles_of).collect();
+    series.all_times = quantiles_of(&all);
     Ok(())
 }
 
 fn add_counts(series: &mut Series, block: &Block) {
-    for (place, part) in block.cell.parts.iter() {
+    for (place, part) in block.parts.iter() {
         let at = block.start + block.grain.part() * i32::from(place);
         if let Some(step) = series.step_of(at).and_then(|step| series.steps.get_mut(step)) {
             *step.count_mut(block.status) += part.total;
@@ -125,24 +125,9 @@ fn add_counts(series: &mut Series, block: &Block) {
     }
 }
 
-/// Run and waiting times of a step.
-#[derive(Debug, Clone, Default)]
-struct Times {
-    run: Histogram,
-    wait: Histogram,
-}
-
-impl Times {
-    fn add(&mut self, block: &Block) {
-        if block.status == TaskStatus::Success {
-            self.run.add(&block.cell.run);
-        }
-        self.wait.add(&block.cell.wait);
-    }
-
-    fn quantiles(&self) -> TimesStep {
-        TimesStep { run: self.run.quantiles(), wait: self.wait.quantiles() }
-    }
+/// The percentiles of a step.
+fn quantiles_of(times: &Times) -> TimesStep {
+    TimesStep { run: times.run(), wait: times.wait() }
 }
 
 /// Works the times out from the log, in the steps of the counts.

@@ -9,12 +9,8 @@ use super::{BatchTx, Store, StoreError, position, read};
 
 /// Workers on the page: those that were seen last.
 const MOST_WORKERS: i64 = 500;
-/// Successful executions that tell how long a task type takes: its newest.
-const SAMPLE: i64 = 10_000;
 /// Executions that are ended at once because another attempt took over.
 const MOST_REPLACED: i64 = 500;
-/// Fewer than this tell nothing about a 99th percentile.
-const SMALLEST_SAMPLE: i64 = 20;
 /// Hours after which a worker that is gone, and runs nothing, is forgotten.
 const FORGOTTEN_AFTER_HOURS: i32 = 24;
 
@@ -184,32 +180,6 @@ impl Store {
         .await
     }
 
-    /// The task types of which something runs for longer than this, and how long they usually take.
-    ///
-    /// # Errors
-    /// Postgres doesn't answer.
-    pub async fn usual_times(&self, floor_ms: f64) -> Result<Vec<UsualTime>, StoreError> {
-        let query = sqlx::query_as!(
-            UsualTime,
-            r#"select slow.task_name as "task_name!", usual.p99_ms
-               from (select distinct task_name from task_active
-                     where status = 'running' and since < now() - interval '1 millisecond' * $1) slow
-               cross join lateral (
-                   select case when count(*) >= $3 then percentile_cont(0.99) within group (order by duration_ms) end as p99_ms
-                   from (
-                       select duration_ms from task_execution_logs log
-                       where log.task_name = slow.task_name and log.status = 'success' and log.duration_ms is not null
-                         and log.created_at > now() - interval '7 days'
-                       order by created_at desc, id desc limit $2
-                   ) newest
-               ) usual"#,
-            floor_ms,
-            SAMPLE,
-            SMALLEST_SAMPLE,
-        );
-        read(async { Ok(query.fetch_all(&self.pool).await?) }).await
-    }
-
     /// Whether what counts as stalled is not what the rules say.
     ///
     /// # Errors
@@ -236,6 +206,11 @@ impl Store {
     /// # Errors
     /// Postgres doesn't answer.
     pub async fn replaced_executions(&self) -> Result<Vec<Replaced>, StoreError> {
+        // Mostly there is none to look for in all partitions.
+        let gone = sqlx::query_scalar!(r#"select exists (select from task_active where stalled = 'worker_gone') as "any!""#);
+        if !read(async { Ok(gone.fetch_one(&self.pool).await?) }).await? {
+            return Ok(Vec::new());
+        }
         let query = sqlx::query!(
             r#"select log.source, log.task_id as "task_id!", log.task_name, log.attempt, log.started_at as "started_at!",
                       log.labels::text, log.worker, w.last_seen, later.attempt as "later_attempt!"

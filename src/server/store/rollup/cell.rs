@@ -131,12 +131,6 @@ impl Cell {
         Self { parts, run: self.run.clone(), wait: self.wait.clone() }
     }
 
-    /// Leaves only the counts.
-    pub(super) fn forget_times(&mut self) {
-        self.run = Histogram::default();
-        self.wait = Histogram::default();
-    }
-
     /// Whether it says nothing.
     pub(super) const fn is_empty(&self) -> bool {
         self.parts.0.is_empty() && self.run.is_empty() && self.wait.is_empty()
@@ -204,6 +198,10 @@ pub(super) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
 
 /// What a column holds.
 pub(super) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, StoreError> {
-    postcard::from_bytes(bytes)
-        .map_err(|error| StoreError::Refused(format!("a rollup can't be read, call taskscope check --repair: {error}")))
+    postcard::from_bytes(bytes).map_err(unreadable)
+}
+
+/// A column doesn't hold what it should.
+pub(super) fn unreadable(error: postcard::Error) -> StoreError {
+    StoreError::Refused(format!("a rollup can't be read, call taskscope check --repair: {error}"))
 }

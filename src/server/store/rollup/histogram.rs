@@ -1,6 +1,11 @@
 //! Times in logarithmic buckets, which add up exactly whatever the order, and give percentiles that are at most 1 % off.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{SeqAccess, Visitor},
+};
 use taskscope_wire::Quantiles;
 
 /// Each bucket's upper bound is so many times the one below: its middle is at most 1 % away from whatever lies in it.
@@ -26,7 +31,7 @@ impl Histogram {
     }
 
     /// Adds the counts of another one.
-    pub(in crate::server) fn add(&mut self, other: &Self) {
+    pub(super) fn add(&mut self, other: &Self) {
         if self.0.is_empty() {
             self.0.clone_from(&other.0);
             return;
@@ -69,10 +74,34 @@ impl Histogram {
     pub(super) const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// A sum of many histograms: a count for each bucket up to the highest, so that adding one costs no search.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tally(Vec<i64>);
+
+impl Tally {
+    /// Adds the counts of a histogram.
+    pub(super) fn add(&mut self, histogram: &Histogram) {
+        histogram.0.iter().for_each(|(bucket, count)| self.count(*bucket, *count));
+    }
+
+    /// Adds the counts of a histogram as its column holds it.
+    pub(super) fn add_encoded(&mut self, bytes: &[u8]) -> Result<(), postcard::Error> {
+        postcard::Deserializer::from_bytes(bytes).deserialize_seq(Counts(self))
+    }
+
+    fn count(&mut self, bucket: u16, by: i64) {
+        let place = usize::from(bucket);
+        if place >= self.0.len() {
+            self.0.resize(place + 1, 0);
+        }
+        self.0[place] += by;
+    }
 
     /// The usual percentiles; none without a time.
-    pub(in crate::server) fn quantiles(&self) -> Option<Quantiles> {
-        let count: i64 = self.0.iter().map(|(_, count)| count).sum();
+    pub(super) fn quantiles(&self) -> Option<Quantiles> {
+        let count: i64 = self.0.iter().sum();
         (count > 0).then(|| Quantiles {
             count,
             p50_ms: self.quantile(0.50, count),
@@ -82,14 +111,32 @@ impl Histogram {
     }
 
     /// The time of the nearest rank, as `percentile_disc` has it.
-    pub(super) fn quantile(&self, share: f64, count: i64) -> f64 {
+    fn quantile(&self, share: f64, count: i64) -> f64 {
         let rank = (share * count as f64).ceil().max(1.0) as i64;
         let mut below = 0;
-        let reached = self.0.iter().find(|(_, count)| {
+        let reached = self.0.iter().position(|count| {
             below += count;
             below >= rank
         });
-        reached.or(self.0.last()).map_or(0.0, |(bucket, _)| middle(*bucket))
+        middle(reached.unwrap_or(self.0.len().saturating_sub(1)))
+    }
+}
+
+/// Reads a histogram into a sum, bucket by bucket.
+struct Counts<'a>(&'a mut Tally);
+
+impl<'de> Visitor<'de> for Counts<'_> {
+    type Value = ();
+
+    fn expecting(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
+        text.write_str("buckets and their counts")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut buckets: A) -> Result<(), A::Error> {
+        while let Some((bucket, count)) = buckets.next_element::<(u16, i64)>()? {
+            self.0.count(bucket, count);
+        }
+        Ok(())
     }
 }
 
@@ -99,10 +146,10 @@ fn bucket(ms: i64) -> u16 {
 }
 
 /// The middle between the least and the greatest whole number of milliseconds in a bucket.
-fn middle(bucket: u16) -> f64 {
+fn middle(bucket: usize) -> f64 {
     let Some(power) = bucket.checked_sub(1) else { return 0.0 };
     let bound = |power: f64| GROWTH.powf(power).floor();
-    let (least, greatest) = (bound(f64::from(power) - 1.0) + 1.0, bound(f64::from(power)));
+    let (least, greatest) = (bound(power as f64 - 1.0) + 1.0, bound(power as f64));
     (least + greatest.max(least)) / 2.0
 }
 
@@ -118,23 +165,29 @@ mod tests {
         histogram
     }
 
+    fn tally(histogram: &Histogram) -> Tally {
+        let mut tally = Tally::default();
+        tally.add(histogram);
+        tally
+    }
+
     #[test]
     fn short_times_are_exact() {
         for ms in 0..50 {
-            assert!((middle(bucket(ms)) - ms as f64).abs() < f64::EPSILON, "{ms}");
+            assert!((middle(usize::from(bucket(ms))) - ms as f64).abs() < f64::EPSILON, "{ms}");
         }
-        assert_eq!(Histogram::default().quantiles(), None);
+        assert_eq!(Tally::default().quantiles(), None);
     }
 
     proptest! {
         #[test]
         fn a_bucket_is_at_most_one_per_cent_wide(ms in 1..1_000_000_000_i64) {
-            prop_assert!((middle(bucket(ms)) - ms as f64).abs() <= ms as f64 * 0.01);
+            prop_assert!((middle(usize::from(bucket(ms))) - ms as f64).abs() <= ms as f64 * 0.01);
         }
 
         #[test]
         fn quantiles_are_the_nearest_rank(mut times in prop::collection::vec(0..10_000_000_i64, 1..200), share in 0.0..=1.0) {
-            let found = of(&times).quantile(share, times.len() as i64);
+            let found = tally(&of(&times)).quantile(share, times.len() as i64);
             times.sort_unstable();
             let rank = ((share * times.len() as f64).ceil() as usize).max(1);
             let exact = times[rank - 1] as f64;
@@ -147,6 +200,11 @@ mod tests {
             sum.add(&of(&two));
             let all: Vec<i64> = two.iter().chain(&one).copied().collect();
             prop_assert_eq!(&sum, &of(&all));
+            let (mut added, mut read) = (tally(&of(&one)), tally(&of(&one)));
+            added.add(&of(&two));
+            read.add_encoded(&postcard::to_allocvec(&of(&two)).unwrap()).unwrap();
+            prop_assert_eq!(&added.0, &tally(&sum).0);
+            prop_assert_eq!(&read.0, &added.0);
             // What is taken away again leaves no trace.
             two.iter().for_each(|ms| sum.record(*ms, -1));
             prop_assert_eq!(sum, of(&one));

@@ -13,12 +13,13 @@ mod histogram;
 mod plan;
 mod read;
 mod seek;
+mod times;
 mod upkeep;
 
 pub use self::check::Difference;
 pub(in crate::server) use self::{
     cell::{Fact, wait},
-    histogram::Histogram,
     read::{Block, Window, blocks, names},
     seek::{Counted, Place},
+    times::Times,
 };

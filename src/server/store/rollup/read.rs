@@ -8,10 +8,10 @@ use sqlx::{Postgres, Transaction};
 use taskscope_wire::TaskStatus;
 
 use super::{
-    cell::{Cell, Grain, decode},
+    cell::{Cell, Grain, Parts, decode},
     delta::{Deltas, Key},
-    histogram::Histogram,
     plan::{Source, Stretch, plan},
+    times::CellTimes,
     upkeep::count_log,
 };
 use crate::server::store::{StoreError, executions::status};
@@ -57,7 +57,14 @@ pub(in crate::server) struct Block {
     pub(in crate::server) start: DateTime<Utc>,
     pub(in crate::server) task_name: String,
     pub(in crate::server) status: TaskStatus,
-    pub(in crate::server) cell: Cell,
+    pub(in crate::server) parts: Parts,
+    pub(super) times: CellTimes,
+}
+
+impl Block {
+    fn new(grain: Grain, start: DateTime<Utc>, (task_name, status): Key, Cell { parts, run, wait }: Cell) -> Self {
+        Self { grain, start, task_name, status, parts, times: CellTimes::Counted { run, wait } }
+    }
 }
 
 /// What the cells don't hold in the snapshot of a transaction.
@@ -90,7 +97,8 @@ impl Unmerged {
     }
 }
 
-/// The counts of a window by hour, or by day too where `days` allows it. Without `times` there are no run and waiting times in them.
+/// The counts of a window by hour, or by day too where `days` allows it. Without `times` there are no run and waiting times in them; run times are only
+/// those of what succeeded.
 pub(in crate::server) async fn blocks(
     tx: &mut Transaction<'static, Postgres>,
     window: &Window,
@@ -113,7 +121,7 @@ pub(in crate::server) async fn blocks(
                 let mut logged = from_log(tx, window, stretch).await?;
                 // The times of the whole hour are there already.
                 let is_counted = |block: &Block| whole_hours.contains(&block.start);
-                logged.iter_mut().filter(|block| is_counted(block)).for_each(|block| block.cell.forget_times());
+                logged.iter_mut().filter(|block| is_counted(block)).for_each(|block| block.times = CellTimes::None);
                 blocks.extend(logged);
             }
         }
@@ -131,7 +139,8 @@ async fn cells(
     unmerged: &Unmerged,
 ) -> Result<Vec<Block>, StoreError> {
     let mut rows = sqlx::query!(
-        r#"select start, task_name, status, parts, case when $6 then run end as run, case when $6 then wait end as wait
+        r#"select start, task_name, status, parts,
+                  case when $6 and status = 'success' then run end as run, case when $6 then wait end as wait
            from execution_rollups
            where grain = $1 and start >= $2 and start < $3
              and ($4::text[] is null or task_name = any($4)) and ($5::text[] is null or status = any($5))"#,
@@ -145,18 +154,12 @@ async fn cells(
     .fetch(&mut **tx);
     let mut blocks = Vec::new();
     while let Some(row) = rows.try_next().await? {
-        let times = |column: Option<Vec<u8>>| column.map_or_else(|| Ok(Histogram::default()), |it| decode(&it));
-        let cell = Cell { parts: decode(&row.parts)?, run: times(row.run)?, wait: times(row.wait)? };
-        blocks.push(Block { grain, start: row.start, task_name: row.task_name, status: status(&row.status), cell });
+        let (parts, times) = (decode(&row.parts)?, CellTimes::Columns { run: row.run, wait: row.wait });
+        blocks.push(Block { grain, start: row.start, task_name: row.task_name, status: status(&row.status), parts, times });
     }
     drop(rows);
-    blocks.extend(unmerged.changes(window, stretch).map(|(start, (task_name, status), cell)| Block {
-        grain: Grain::Hour,
-        start,
-        task_name: task_name.clone(),
-        status: *status,
-        cell: cell.clone(),
-    }));
+    let changes = unmerged.changes(window, stretch);
+    blocks.extend(changes.map(|(start, key, cell)| Block::new(Grain::Hour, start, key.clone(), cell.clone())));
     Ok(blocks)
 }
 
@@ -169,11 +172,11 @@ async fn minutes(
     unmerged: &Unmerged,
 ) -> Result<(Vec<Block>, bool), StoreError> {
     let mut blocks = cells(tx, window, Grain::Hour, hour_of(stretch), times, unmerged).await?;
-    let total: i64 = blocks.iter().map(|block| block.cell.parts.sum().total).sum();
+    let total: i64 = blocks.iter().map(|block| block.parts.sum().total).sum();
     if times && total <= READ_FROM_LOG {
         return Ok((from_log(tx, window, stretch).await?, false));
     }
-    blocks.iter_mut().for_each(|block| block.cell.parts.keep(Grain::Hour, block.start, stretch.from, stretch.to));
+    blocks.iter_mut().for_each(|block| block.parts.keep(Grain::Hour, block.start, stretch.from, stretch.to));
     Ok((blocks, times))
 }
 
@@ -190,8 +193,7 @@ async fn from_log(tx: &mut Transaction<'static, Postgres>, window: &Window, stre
         found.entry((Grain::Hour.start_of(fact.created_at), key)).or_default().record(Grain::Hour, &fact, 1);
     })
     .await?;
-    let block = |((start, (task_name, status)), cell)| Block { grain: Grain::Hour, start, task_name, status, cell };
-    Ok(found.into_iter().map(block).collect())
+    Ok(found.into_iter().map(|((start, key), cell)| Block::new(Grain::Hour, start, key, cell)).collect())
 }
 
 /// The task types that have executions.
