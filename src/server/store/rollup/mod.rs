@@ -15,10 +15,13 @@ mod read;
 mod seek;
 mod upkeep;
 
-pub use self::check::Difference;
 pub(in crate::server) use self::{
     cell::{Fact, wait},
     histogram::Histogram,
     read::{Block, Window, blocks, names},
     seek::{Counted, Place},
+};
+pub use self::{
+    check::Difference,
+    delta::{BatchCounts, Loaded},
 };
