@@ -45,7 +45,7 @@ fn append(criterion: &mut Criterion, events: &[TaskEvent]) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let spool = Spool::open(directory.path(), u64::MAX).unwrap();
     criterion.bench_function("make 100 events durable", |bencher| {
-        bencher.iter(|| runtime.block_on(spool.append(black_box(events))).unwrap());
+        bencher.iter(|| runtime.block_on(spool.append(black_box(events).to_vec())).unwrap());
     });
 }
 

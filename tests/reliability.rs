@@ -237,10 +237,10 @@ async fn a_full_spool_answers_503_and_keeps_what_it_took() {
     let text = r#"{"type": "task_started", "task_id": "1", "task_name": "t", "timestamp": "2026-11-20"}"#;
     let event = taskscope_wire::NativeEvent::decode(text, chrono::Utc::now()).unwrap();
     let mut taken = 0;
-    while spool.append(std::slice::from_ref(&event)).await.is_ok() {
+    while spool.append(vec![event.clone()]).await.is_ok() {
         taken += 1;
     }
-    assert!(matches!(spool.append(std::slice::from_ref(&event)).await, Err(SpoolError::Full)));
+    assert!(matches!(spool.append(vec![event.clone()]).await, Err(SpoolError::Full)));
     assert!(taken > 3);
     drop(spool);
     let again = until_open(directory.path()).await;
@@ -248,7 +248,37 @@ async fn a_full_spool_answers_503_and_keeps_what_it_took() {
     assert_eq!((spooled.events.len(), again.waiting()), (taken, taken as u64));
     again.forget(spooled.last_id).await.unwrap();
     assert_eq!((again.waiting(), again.waiting_bytes()), (0, 0));
-    assert!(again.append(&[event]).await.is_ok(), "there is room again");
+    assert!(again.append(vec![event]).await.is_ok(), "there is room again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_are_the_same_from_memory_and_from_the_file() {
+    use taskscope::server::recorder::Spool;
+    let directory = tempfile::TempDir::new().unwrap();
+    let spool = Spool::open(directory.path(), 1_000_000).unwrap();
+    let decode = |id: u32| {
+        // As a client may write it that indents its bodies.
+        let text = format!(
+            "{{\"type\": \"task_started\", \"task_id\": \"{id}\", \"task_name\": \"t\", \"timestamp\": \"2026-11-20T01:02:03.04\",\n\
+              \"params\": {{\r\n  \"text\": \"one\\ntwo\"\r\n}}}}"
+        );
+        taskscope_wire::NativeEvent::decode(&text, chrono::Utc::now()).unwrap()
+    };
+    for id in 0..3 {
+        spool.append(vec![decode(2 * id), decode(2 * id + 1)]).await.unwrap();
+    }
+    let held = spool.read(0, 3).await.unwrap();
+    assert_eq!((held.last_id, &held.events[..]), (2, &[0, 1, 2, 3].map(decode)[..]));
+    // What was read and not forgotten comes from the file, the rest still from memory.
+    let all = spool.read(0, 100).await.unwrap();
+    let without_space =
+        |events: &[taskscope_wire::TaskEvent]| serde_json::to_string(events).unwrap().replace(['\r', '\n', ' '], "");
+    assert_eq!(without_space(&all.events), without_space(&[0, 1, 2, 3, 4, 5].map(decode)));
+    assert!(all.unreadable.is_empty());
+    spool.forget(2).await.unwrap();
+    drop(spool);
+    let left = until_open(directory.path()).await.read(0, 100).await.unwrap();
+    assert_eq!((left.last_id, without_space(&left.events)), (3, without_space(&[4, 5].map(decode))));
 }
 
 /// The thread of a dropped spool may hold the file for another moment.
@@ -272,10 +302,10 @@ async fn a_torn_tail_of_the_spool_is_survived_at_every_byte() {
             json!({"type": "task_started", "task_id": id.to_string(), "task_name": "t", "timestamp": "2026-11-20"}).to_string();
         taskscope_wire::NativeEvent::decode(&text, chrono::Utc::now()).unwrap()
     };
-    spool.append(&[decode(1)]).await.unwrap();
+    spool.append(vec![decode(1)]).await.unwrap();
     let wal = directory.path().join("spool.sqlite3-wal");
     let acknowledged = fs::metadata(&wal).unwrap().len();
-    spool.append(&[decode(2)]).await.unwrap();
+    spool.append(vec![decode(2)]).await.unwrap();
     let (database, log) = (fs::read(directory.path().join("spool.sqlite3")).unwrap(), fs::read(&wal).unwrap());
     drop(spool);
     for length in (acknowledged..=log.len() as u64).step_by(97) {

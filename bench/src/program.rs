@@ -118,7 +118,8 @@ impl Program {
 
     pub(crate) async fn post(&self, path: &str, body: String) -> anyhow::Result<()> {
         let request = self.http.post(format!("{}{path}", self.base)).header("content-type", "application/json");
-        request.body(body).send().await?.error_for_status()?;
+        // Read to its end, so that the connection is used again.
+        request.body(body).send().await?.error_for_status()?.bytes().await?;
         Ok(())
     }
 

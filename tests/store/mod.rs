@@ -65,6 +65,8 @@ async fn numbers_agree_with_count_after_mixed_writes() {
             .collect();
         server.report(&json!(events)).await;
     }
+    // What follows changes rows, which must be there.
+    server.executions(60).await;
     server.sql("update task_execution_logs set status = 'failed' where task_id = '7'").await;
     server.sql("delete from task_execution_logs where task_id = '8'").await;
     server.sql("insert into task_execution_logs (task_name, status) values ('t0', 'pending')").await;

@@ -19,7 +19,8 @@ const MAX_NUMBER: usize = 400;
 /// Whatever else is not JSON stays as it is, for the parser to report.
 #[must_use]
 pub fn clean(body: &[u8]) -> Cow<'_, str> {
-    let text = String::from_utf8_lossy(body);
+    // The usual check first: it is several times as fast as the one that can repair.
+    let text = str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed);
     if !needs_cleaning(text.as_bytes()) {
         return text;
     }

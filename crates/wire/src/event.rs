@@ -14,6 +14,7 @@ pub struct TaskEvent {
     /// Which attempt it speaks of.
     pub attribution: Attribution,
     /// When it happened, by the reporter's clock, in whole microseconds.
+    #[serde(serialize_with = "crate::time::write")]
     pub at: DateTime<Utc>,
     /// The task type; TaskIQ's *executed* has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]

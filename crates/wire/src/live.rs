@@ -25,6 +25,7 @@ pub struct LiveEvent {
     /// The status that it gave.
     pub status: TaskStatus,
     /// When it happened, by the reporter's clock.
+    #[serde(serialize_with = "crate::time::write")]
     pub timestamp: DateTime<Utc>,
     /// The execution.
     pub data: LiveData,
@@ -50,6 +51,7 @@ pub struct LiveData {
     /// What it was called with; left out of live messages where it is long.
     pub params: Option<Json>,
     /// The time that counts for windows and filters.
+    #[serde(serialize_with = "crate::time::write")]
     pub created_at: DateTime<Utc>,
     /// What the execution was before, so that counts can be moved; none where it is new.
     pub previous: Option<Previous>,
@@ -74,6 +76,7 @@ pub struct Previous {
     /// Its duration.
     pub duration_ms: Option<i64>,
     /// Its time.
+    #[serde(serialize_with = "crate::time::write")]
     pub created_at: DateTime<Utc>,
 }
 

@@ -60,15 +60,16 @@ pub(super) async fn native(
         results.push(BatchItem { index, event_id, accepted: error.is_none(), error });
         events.extend(event);
     }
-    if !events.is_empty() {
-        recorder.accept(&events).await?;
+    let accepted = events.len();
+    if accepted > 0 {
+        recorder.accept(events).await?;
     }
-    let rejected = results.len() - events.len();
-    count("native", events.len(), rejected);
+    let rejected = results.len() - accepted;
+    count("native", accepted, rejected);
     let first_error = results.iter().find_map(|item| item.error.clone());
-    let outcome = BatchOutcome { accepted: events.len(), rejected, results };
+    let outcome = BatchOutcome { accepted, rejected, results };
     Ok(match first_error {
-        Some(error) if events.is_empty() => {
+        Some(error) if accepted == 0 => {
             let body = json!({ "error": format!("no event was accepted; the first says: {error}"), "results": outcome.results });
             (StatusCode::BAD_REQUEST, Json(body)).into_response()
         }
@@ -130,7 +131,7 @@ pub(super) async fn taskiq(
         .and_then(|(task_id, step)| protocol::decode(task_id, step, &clean(&body), Utc::now()))
         .inspect_err(|_| count("taskiq", 0, 1))
         .map_err(ApiError::Invalid)?;
-    recorder.accept(&[event]).await?;
+    recorder.accept(vec![event]).await?;
     count("taskiq", 1, 0);
     Ok(Json(json!({ "success": true })).into_response())
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use taskscope_wire::{Json, LiveData, LiveEvent, LiveMessage, Previous, TaskStatus};
 
-use crate::server::store::{ForeignChange, ForeignRow, StoredAttempt};
+use crate::server::store::{BatchCounts, ForeignChange, ForeignRow, Loaded, StoreError, StoredAttempt};
 
 /// Bytes of params that go along with a live message.
 const LIVE_PARAMS: usize = 1024;
@@ -48,6 +48,11 @@ impl Changes {
     #[must_use]
     pub(super) fn is_empty(&self) -> bool {
         self.insert.is_empty() && self.update.is_empty() && self.gone.is_empty()
+    }
+
+    /// What they change of the counts.
+    pub(super) fn counts(&self, loaded: &Loaded) -> Result<BatchCounts, StoreError> {
+        BatchCounts::of(loaded, self.before.iter().chain(&self.gone), self.insert.iter().chain(&self.update))
     }
 
     /// The live messages, in the order of their times. New attempts must have their keys by now.

@@ -67,7 +67,7 @@ impl Recorder {
     ///
     /// # Errors
     /// Too much is waiting, or the disk failed. No event of the call was kept then.
-    pub async fn accept(&self, events: &[TaskEvent]) -> Result<(), SpoolError> {
+    pub async fn accept(&self, events: Vec<TaskEvent>) -> Result<(), SpoolError> {
         self.spool.append(events).await
     }
 
@@ -100,7 +100,7 @@ impl Recorder {
         let replaced = self.store.replaced_executions().await?;
         let ends: Vec<TaskEvent> = replaced.iter().map(end_of_replaced).collect();
         if !ends.is_empty() {
-            self.accept(&ends).await?;
+            self.accept(ends).await?;
         }
         Ok(())
     }

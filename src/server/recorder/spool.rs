@@ -8,10 +8,12 @@
 //! to come again, nothing is dropped in silence.
 //!
 //! **How.** SQLite in WAL mode, one connection on one thread; `synchronous=FULL` when it appends, `NORMAL` when it forgets. Requests that
-//! wait together share one transaction and so one fsync. SQLite before 3.51.3 can lose committed WAL data when a checkpoint races a
+//! wait together share one transaction and so one fsync. Events that are on disk are also held as they came, up to a limit, so that while
+//! Postgres keeps up nothing is read and decoded again. SQLite before 3.51.3 can lose committed WAL data when a checkpoint races a
 //! writer, so older ones are refused at start (one connection would avoid the race too).
 
 use std::{
+    collections::BTreeMap,
     path::Path,
     sync::{
         Arc,
@@ -31,6 +33,8 @@ const QUEUE: usize = 4096;
 const GROUP: usize = 1024;
 /// About what an event takes.
 const USUAL_BYTES: usize = 320;
+/// Bytes in the file of the events that are held in memory too, where they take about twice as much.
+const HELD_BYTES: usize = 12 * 1024 * 1024;
 /// Bytes after which a read ends.
 const LARGEST_READ: usize = 8 * 1024 * 1024;
 
@@ -77,29 +81,46 @@ pub struct Spooled {
     pub unreadable: Vec<(String, String)>,
 }
 
-/// Batches as they are in the file, one event a line.
+/// Batches in the order of their ids.
 #[derive(Debug)]
 struct Raw {
     last_id: i64,
-    batches: Vec<String>,
+    batches: Vec<Batch>,
+}
+
+#[derive(Debug)]
+enum Batch {
+    /// As it came.
+    Held(Vec<TaskEvent>),
+    /// As it is in the file, one event a line.
+    Lines(String),
 }
 
 impl Raw {
     fn decode(self) -> Spooled {
         let mut spooled = Spooled { last_id: self.last_id, ..Spooled::default() };
-        for line in self.batches.iter().flat_map(|batch| batch.lines()) {
-            match serde_json::from_str(line) {
-                Ok(event) => spooled.events.push(event),
-                Err(error) => spooled.unreadable.push((line.to_owned(), error.to_string())),
+        for batch in self.batches {
+            match batch {
+                Batch::Held(events) => spooled.events.extend(events),
+                Batch::Lines(lines) => lines.lines().for_each(|line| spooled.decode(line)),
             }
         }
         spooled
     }
 }
 
+impl Spooled {
+    fn decode(&mut self, line: &str) {
+        match serde_json::from_str(line) {
+            Ok(event) => self.events.push(event),
+            Err(error) => self.unreadable.push((line.to_owned(), error.to_string())),
+        }
+    }
+}
+
 #[derive(Debug)]
 enum Command {
-    Append { lines: String, count: u64, done: oneshot::Sender<Result<(), SpoolError>> },
+    Append { lines: String, events: Vec<TaskEvent>, done: oneshot::Sender<Result<(), SpoolError>> },
     Read { after: i64, at_least: usize, done: oneshot::Sender<Result<Raw, SpoolError>> },
     Forget { up_to: i64, done: oneshot::Sender<Result<(), SpoolError>> },
 }
@@ -126,7 +147,9 @@ impl Spool {
         let worker_wake = Arc::clone(&wake);
         std::thread::Builder::new()
             .name("spool".to_owned())
-            .spawn(move || Worker { connection, syncs: true, gauges: worker_gauges, wake: worker_wake }.run(inbox))
+            .spawn(move || {
+                Worker { connection, syncs: true, held: Held::default(), gauges: worker_gauges, wake: worker_wake }.run(inbox);
+            })
             .map_err(|error| SpoolError::Disk(error.to_string()))?;
         Ok(Self { commands, gauges, wake, limit_bytes })
     }
@@ -135,13 +158,13 @@ impl Spool {
     ///
     /// # Errors
     /// The spool is full, or the disk failed. Nothing was kept then.
-    pub async fn append(&self, events: &[TaskEvent]) -> Result<(), SpoolError> {
-        let lines = encode(events).map_err(|error| SpoolError::Disk(error.to_string()))?;
+    pub async fn append(&self, events: Vec<TaskEvent>) -> Result<(), SpoolError> {
+        let lines = encode(&events).map_err(|error| SpoolError::Disk(error.to_string()))?;
         if self.gauges.bytes.load(Ordering::Relaxed) + lines.len() as u64 > self.limit_bytes {
             return Err(SpoolError::Full);
         }
         let (done, answer) = oneshot::channel();
-        let command = Command::Append { lines, count: events.len() as u64, done };
+        let command = Command::Append { lines, events, done };
         self.commands.try_send(command).map_err(|_| SpoolError::Full)?;
         answer.await.map_err(|_| SpoolError::Disk("the spool has stopped".to_owned()))?
     }
@@ -193,7 +216,10 @@ impl Spool {
 fn encode(events: &[TaskEvent]) -> Result<String, serde_json::Error> {
     let mut lines = Vec::with_capacity(events.len() * USUAL_BYTES);
     for event in events {
+        let start = lines.len();
         serde_json::to_writer(&mut lines, event)?;
+        // Params are kept as their client wrote them, perhaps with line breaks, which in JSON are space wherever they stand as such.
+        lines.iter_mut().skip(start).filter(|byte| **byte == b'\n').for_each(|byte| *byte = b' ');
         lines.push(b'\n');
     }
     // JSON always is UTF-8, so this never fails; the check costs less than building the text event by event.
@@ -216,33 +242,76 @@ fn open(path: &Path) -> Result<Connection, SpoolError> {
     Ok(connection)
 }
 
+/// Events in memory by the ids of their batches. What doesn't fit is read from the file.
+#[derive(Debug, Default)]
+struct Held {
+    batches: BTreeMap<i64, (usize, Vec<TaskEvent>)>,
+    bytes: usize,
+}
+
+impl Held {
+    fn keep(&mut self, id: i64, bytes: usize, events: Vec<TaskEvent>) {
+        if self.bytes + bytes <= HELD_BYTES {
+            self.bytes += bytes;
+            self.batches.insert(id, (bytes, events));
+        }
+    }
+
+    /// Whoever reads gets them; one who reads them again gets them from the file.
+    fn take(&mut self, id: i64) -> Option<Vec<TaskEvent>> {
+        let (bytes, events) = self.batches.remove(&id)?;
+        self.bytes -= bytes;
+        Some(events)
+    }
+
+    fn forget(&mut self, up_to: i64) {
+        while let Some(entry) = self.batches.first_entry().filter(|entry| *entry.key() <= up_to) {
+            self.bytes -= entry.remove().0;
+        }
+    }
+}
+
 struct Worker {
     connection: Connection,
     /// Whether its commits are fsynced.
     syncs: bool,
+    held: Held,
     gauges: Arc<Gauges>,
     wake: Arc<Notify>,
 }
 
-type Waiting = Vec<oneshot::Sender<Result<(), SpoolError>>>;
+/// Requests that share one transaction.
+#[derive(Default)]
+struct Group {
+    lines: String,
+    events: Vec<TaskEvent>,
+    waiting: Vec<oneshot::Sender<Result<(), SpoolError>>>,
+}
+
+impl Group {
+    fn add(&mut self, lines: String, events: Vec<TaskEvent>, done: oneshot::Sender<Result<(), SpoolError>>) {
+        if self.waiting.is_empty() {
+            (self.lines, self.events) = (lines, events);
+        } else {
+            self.lines.push_str(&lines);
+            self.events.extend(events);
+        }
+        self.waiting.push(done);
+    }
+}
 
 impl Worker {
     fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
         while let Some(first) = inbox.blocking_recv() {
-            let mut lines = String::new();
-            let (mut count, mut waiting, mut others) = (0, Waiting::new(), Vec::new());
+            let (mut group, mut others) = (Group::default(), Vec::new());
             for command in std::iter::once(first).chain(std::iter::from_fn(|| inbox.try_recv().ok())).take(GROUP) {
                 match command {
-                    Command::Append { lines: more, count: n, done } => {
-                        lines.push_str(&more);
-                        count += n;
-                        waiting.push(done);
-                    }
+                    Command::Append { lines, events, done } => group.add(lines, events, done),
                     other => others.push(other),
                 }
             }
-            if !waiting.is_empty() {
-                self.append(&lines, count, waiting);
+            if !group.waiting.is_empty() {
+                self.append(group);
             }
             for command in others {
                 self.answer(command);
@@ -250,12 +319,13 @@ impl Worker {
         }
     }
 
-    fn append(&mut self, lines: &str, count: u64, waiting: Waiting) {
-        let bytes = lines.len() as u64;
-        match self.insert(lines, count) {
-            Ok(()) => {
-                self.gauges.events.fetch_add(count, Ordering::Relaxed);
-                self.gauges.bytes.fetch_add(bytes, Ordering::Relaxed);
+    fn append(&mut self, group: Group) {
+        let Group { lines, events, waiting } = group;
+        match self.insert(&lines, events.len() as u64) {
+            Ok(id) => {
+                self.gauges.events.fetch_add(events.len() as u64, Ordering::Relaxed);
+                self.gauges.bytes.fetch_add(lines.len() as u64, Ordering::Relaxed);
+                self.held.keep(id, lines.len(), events);
                 self.wake.notify_one();
                 waiting.into_iter().for_each(|done| drop(done.send(Ok(()))));
             }
@@ -266,11 +336,12 @@ impl Worker {
         }
     }
 
-    fn insert(&mut self, lines: &str, count: u64) -> Result<(), rusqlite::Error> {
+    /// The id of the batch.
+    fn insert(&mut self, lines: &str, count: u64) -> Result<i64, rusqlite::Error> {
         self.sync_at_commit(true)?;
         let insert = "insert into batches (count, bytes, lines) values (?1, ?2, ?3)";
         self.connection.prepare_cached(insert)?.execute(params![count, lines.len() as u64, lines])?;
-        Ok(())
+        Ok(self.connection.last_insert_rowid())
     }
 
     fn answer(&mut self, command: Command) {
@@ -278,24 +349,28 @@ impl Worker {
             // Whoever asked may be gone; then nobody needs the answer.
             Command::Read { after, at_least, done } => drop(done.send(self.read(after, at_least))),
             Command::Forget { up_to, done } => drop(done.send(self.forget(up_to))),
-            Command::Append { lines, count, done } => self.append(&lines, count, vec![done]),
+            Command::Append { lines, events, done } => self.append(Group { lines, events, waiting: vec![done] }),
         }
     }
 
-    fn read(&self, after: i64, at_least: usize) -> Result<Raw, SpoolError> {
+    fn read(&mut self, after: i64, at_least: usize) -> Result<Raw, SpoolError> {
         let mut raw = Raw { last_id: after, batches: Vec::new() };
         let (mut events, mut bytes) = (0, 0);
-        let mut statement = self.connection.prepare_cached("select id, count, lines from batches where id > ?1 order by id")?;
+        let mut statement =
+            self.connection.prepare_cached("select id, count, bytes, lines from batches where id > ?1 order by id")?;
         let mut rows = statement.query([after])?;
         while events < at_least
             && bytes < LARGEST_READ
             && let Some(row) = rows.next()?
         {
-            let batch: String = row.get(2)?;
             raw.last_id = row.get(0)?;
             events += row.get::<_, usize>(1)?;
-            bytes += batch.len();
-            raw.batches.push(batch);
+            bytes += row.get::<_, usize>(2)?;
+            raw.batches.push(match self.held.take(raw.last_id) {
+                Some(events) => Batch::Held(events),
+                // Only what is asked for leaves the file: these lines, not those of batches that are held.
+                None => Batch::Lines(row.get(3)?),
+            });
         }
         Ok(raw)
     }
@@ -307,6 +382,7 @@ impl Worker {
             self.connection.prepare_cached(sums)?.query_row([up_to], |row| Ok((row.get(0)?, row.get(1)?)))?;
         self.sync_at_commit(false)?;
         self.connection.prepare_cached("delete from batches where id <= ?1")?.execute([up_to])?;
+        self.held.forget(up_to);
         self.gauges.events.fetch_sub(events, Ordering::Relaxed);
         self.gauges.bytes.fetch_sub(bytes, Ordering::Relaxed);
         Ok(())

@@ -67,17 +67,17 @@ impl Writer {
         let mut tx = self.store.begin_batch().await?;
         let mut changes = fold_batch(&mut tx, events).await?;
         if changes.is_empty() {
-            return Ok(());
+            return tx.leave().await;
         }
         tx.assign_ids(&mut changes.insert).await?;
         let changes = Arc::new(changes);
-        // Written out on another thread while Postgres works.
-        let (told, first_seq) = (Arc::clone(&changes), tx.next_seq());
-        let messages = tokio::task::spawn_blocking(move || LiveText::new(first_seq, told.messages()));
+        // Written out and counted on another thread while Postgres works.
+        let (told, first_seq, loaded) = (Arc::clone(&changes), tx.next_seq(), tx.take_loaded());
+        let prepared = tokio::task::spawn_blocking(move || (told.counts(&loaded), LiveText::new(first_seq, told.messages())));
         tx.write(&changes.insert, &changes.update).await?;
         tx.delete(&changes.gone.iter().filter_map(|attempt| attempt.key).collect::<Vec<_>>()).await?;
-        tx.count(changes.before.iter().chain(&changes.gone), changes.insert.iter().chain(&changes.update)).await?;
-        let messages = messages.await.unwrap_or_else(|error| resume_unwind(error.into_panic()));
+        let (counts, messages) = prepared.await.unwrap_or_else(|error| resume_unwind(error.into_panic()));
+        tx.count(counts?).await?;
         let written = tx.commit_text(messages).await?;
         self.hub.publish(written.position, written.messages);
         Ok(())

@@ -1,14 +1,12 @@
 //! The one way in which executions are written: a batch of events in one transaction, with the live messages that it gives.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, Utc};
-use sqlx::{Postgres, Transaction};
 use taskscope_wire::{LiveMessage, Position};
 
 use super::{
     LIVE_CHANNEL, RowKey, Store, StoreError, StoredAttempt,
-    rollup::Fact,
+    kept::KeptTx,
+    rollup::{Fact, Loaded},
     rows::{self, Columns, Row},
 };
 
@@ -24,12 +22,11 @@ const BEGIN: &str = "begin;
 /// A transaction that holds the sequencer's row. Dropping it takes everything back.
 #[derive(Debug)]
 pub struct BatchTx {
-    pub(super) tx: Transaction<'static, Postgres>,
+    pub(super) tx: KeptTx,
     position: Position,
     /// An execution that counted as stalled has reported, which no event says: watchers must count anew.
     pub(super) recovered: bool,
-    /// How the attempts that were loaded count, by the ids of their rows. By SQL a row can be made what no report says.
-    pub(super) loaded: HashMap<i64, Fact>,
+    loaded: Loaded,
 }
 
 /// Numbered live messages, each as JSON.
@@ -54,9 +51,14 @@ impl Store {
     /// # Errors
     /// Postgres doesn't answer.
     pub async fn begin_batch(&self) -> Result<BatchTx, StoreError> {
-        let mut tx = self.pool.begin_with(BEGIN).await?;
+        let mut tx = self.batches.begin(&self.pool, BEGIN).await?;
         let row = sqlx::query!("select epoch, last_seq from live_stream for update").fetch_one(&mut *tx).await?;
-        Ok(BatchTx { tx, position: Position { epoch: row.epoch, seq: row.last_seq }, recovered: false, loaded: HashMap::new() })
+        Ok(BatchTx {
+            tx,
+            position: Position { epoch: row.epoch, seq: row.last_seq },
+            recovered: false,
+            loaded: Loaded::default(),
+        })
     }
 
     /// Keeps an event that Postgres refuses, with its reason.
@@ -106,7 +108,7 @@ impl BatchTx {
         )
         .fetch_all(&mut *self.tx)
         .await?;
-        self.loaded.extend(rows.iter().map(|row| (row.id, Fact::from(row))));
+        self.loaded.0.extend(rows.iter().map(|row| (row.id, Fact::from(row))));
         Ok(rows.into_iter().map(Into::into).collect())
     }
 
@@ -208,6 +210,20 @@ impl BatchTx {
                 .await?;
         }
         Ok(())
+    }
+
+    /// How the attempts that were loaded so far counted, for [`BatchCounts::of`](super::BatchCounts::of).
+    #[must_use]
+    pub fn take_loaded(&mut self) -> Loaded {
+        std::mem::take(&mut self.loaded)
+    }
+
+    /// Ends a batch that changes nothing.
+    ///
+    /// # Errors
+    /// Postgres doesn't answer.
+    pub async fn leave(self) -> Result<(), StoreError> {
+        Ok(self.tx.roll_back().await?)
     }
 
     /// The number that the first live message of this batch gets.

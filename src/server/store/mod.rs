@@ -13,6 +13,7 @@ mod executions;
 mod filter;
 mod foreign;
 mod history;
+mod kept;
 mod metrics;
 mod partitions;
 mod queue;
@@ -38,7 +39,8 @@ pub use attempt::{Described, End, FinishText, Memo, RowKey, StoredAttempt};
 pub use batch::{BatchTx, LiveText, Written};
 pub use events::StoredBatch;
 pub use foreign::{ForeignChange, ForeignRow};
-pub use rollup::Difference;
+use kept::Kept;
+pub use rollup::{BatchCounts, Difference, Loaded};
 pub use workers::{Replaced, StallRules, UsualTime};
 
 /// How long a read may take. Postgres is told, and the client side gives up a little later, for a server that is frozen.
@@ -58,6 +60,7 @@ const FOREIGN_CHANNEL: &str = "taskscope_foreign";
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: PgPool,
+    batches: Kept,
 }
 
 /// Why the store didn't do what it was asked for.
@@ -114,7 +117,7 @@ impl Store {
             .acquire_timeout(Duration::from_secs(2))
             .idle_timeout(Duration::from_secs(120))
             .connect_lazy_with(options);
-        Self { pool }
+        Self { pool, batches: Kept::default() }
     }
 
     /// Brings the tables up to this version.
@@ -165,6 +168,7 @@ impl Store {
 
     /// Closes all connections.
     pub async fn close(&self) {
+        self.batches.close().await;
         self.pool.close().await;
     }
 

@@ -1,6 +1,6 @@
 //! What a batch changes of the counts, as one row an hour.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -52,24 +52,32 @@ struct Change {
     wait: Histogram,
 }
 
-impl BatchTx {
-    /// Adds to the rollups what a batch changes: how each attempt that was loaded counted before, and how it does now.
+/// How attempts that a batch loaded counted before, by the ids of their rows. By SQL a row can be made what no report says.
+#[derive(Debug, Default)]
+pub struct Loaded(pub(in crate::server::store) HashMap<i64, Fact>);
+
+/// What a batch changes of the counts, ready to be written.
+#[derive(Debug, Default)]
+pub struct BatchCounts {
+    hours: Vec<DateTime<Utc>>,
+    changes: Vec<Vec<u8>>,
+}
+
+impl BatchCounts {
+    /// From how each attempt that was loaded counted before, and how it does now.
     ///
     /// # Errors
-    /// Postgres doesn't answer.
-    pub async fn count<'a>(
-        &mut self,
+    /// It can't be encoded.
+    pub fn of<'a>(
+        loaded: &Loaded,
         before: impl IntoIterator<Item = &'a StoredAttempt>,
         after: impl IntoIterator<Item = &'a StoredAttempt>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Self, StoreError> {
         let mut deltas = Deltas::default();
         after.into_iter().for_each(|attempt| deltas.record(&Fact::of(attempt), 1));
-        for key in before.into_iter().filter_map(|attempt| attempt.key) {
-            if let Some(fact) = self.loaded.get(&key.id) {
-                deltas.record(fact, -1);
-            }
-        }
-        let (mut hours, mut changes) = (Vec::new(), Vec::new());
+        let before = before.into_iter().filter_map(|attempt| loaded.0.get(&attempt.key?.id));
+        before.for_each(|fact| deltas.record(fact, -1));
+        let mut counted = Self::default();
         for (hour, cells) in deltas.0 {
             let cells = cells.into_iter().filter(|(_, cell)| !cell.is_empty()).map(|((task_name, status), cell)| Change {
                 task_name,
@@ -80,10 +88,20 @@ impl BatchTx {
             });
             let cells: Vec<Change> = cells.collect();
             if !cells.is_empty() {
-                hours.push(hour);
-                changes.push(encode(&cells)?);
+                counted.hours.push(hour);
+                counted.changes.push(encode(&cells)?);
             }
         }
+        Ok(counted)
+    }
+}
+
+impl BatchTx {
+    /// Adds to the rollups what the batch changes.
+    ///
+    /// # Errors
+    /// Postgres doesn't answer.
+    pub async fn count(&mut self, BatchCounts { hours, changes }: BatchCounts) -> Result<(), StoreError> {
         if !hours.is_empty() {
             sqlx::query!(
                 "insert into rollup_deltas (hour, changes) select * from unnest($1::timestamptz[], $2::bytea[])",

@@ -16,10 +16,13 @@ mod seek;
 mod times;
 mod upkeep;
 
-pub use self::check::Difference;
 pub(in crate::server) use self::{
     cell::{Fact, wait},
     read::{Block, Window, blocks, names},
     seek::{Counted, Place},
     times::Times,
+};
+pub use self::{
+    check::Difference,
+    delta::{BatchCounts, Loaded},
 };
