@@ -1,6 +1,6 @@
 //! Where the marks of an axis stand: at round values.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use taskscope_wire::Series;
 
 use crate::components::format;
@@ -106,11 +106,12 @@ pub(super) fn times(start: DateTime<Utc>, step_seconds: u32, steps: usize) -> Ve
 
 /// A time of the day; midnight is the day.
 fn moment(time: DateTime<Utc>) -> String {
-    if time.timestamp() % DAY == 0 { day(time) } else { time.format("%H:%M").to_string() }
+    if time.timestamp() % DAY == 0 { day(time) } else { format::hour_and_minute(time) }
 }
 
 fn day(time: DateTime<Utc>) -> String {
-    time.format("%-d %b").to_string()
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    format!("{} {}", time.day(), MONTHS[time.month0() as usize])
 }
 
 /// From when to when a step is: `10:30 – 10:45`, with the day where the series has several, and the day alone where it is the step.
@@ -119,7 +120,7 @@ pub(super) fn step_in_words(start: DateTime<Utc>, step_seconds: u32, steps: usiz
     if length >= DAY {
         return day(start);
     }
-    let (from, to) = (start.format("%H:%M"), (start + TimeDelta::seconds(length)).format("%H:%M"));
+    let [from, to] = [start, start + TimeDelta::seconds(length)].map(format::hour_and_minute);
     if length * steps as i64 > DAY { format!("{}, {from} – {to}", day(start)) } else { format!("{from} – {to}") }
 }
 

@@ -128,7 +128,7 @@ fn read(series: &Series, step: usize) -> String {
     let parts: Vec<_> = LAYERS
         .into_iter()
         .filter(|status| counts.count(*status) > 0)
-        .map(|status| format!("{} {}", format::grouped(counts.count(status)), status.label().to_lowercase()))
+        .map(|status| format!("{} {}", format::grouped(counts.count(status)), status.label().to_ascii_lowercase()))
         .collect();
     let parts = if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) };
     format!("{} · {} executions{parts}", scale::step_of(series, step), format::grouped(counts.total()))
