@@ -100,14 +100,14 @@ fn Legend(most: Memo<i64>, weeks: Memo<usize>, zone: RwSignal<Zone>) -> impl Int
                 <svg class="chart-swatch" viewBox="0 0 1 1" aria-hidden="true">
                     <path class="heat" data-level=level.to_string() d=square(0.5, 0.5, 1.0, 1.0, level)></path>
                 </svg>
-                {move || format!("≤ {}", format::grouped(bound(level, most.get())))}
+                {format!("≤ {}", format::grouped(bound(level, most.get())))}
             </li>
         }
     };
     view! {
         <ul class="chart-legend">
             <li>{move || format!("{}, whole hours {}", in_weeks(weeks.get()), zone.get().in_words())}</li>
-            {(1..=LEVELS).map(entry).collect_view()}
+            {move || (most.get() > 0).then(|| (1..=LEVELS).map(entry).collect_view())}
         </ul>
     }
 }
