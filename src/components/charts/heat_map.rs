@@ -94,7 +94,7 @@ pub fn HeatMap(
 
 #[component]
 fn Legend(most: Memo<i64>, weeks: Memo<usize>, zone: RwSignal<Zone>) -> impl IntoView {
-    let entry = |level: usize| {
+    let entry = move |level: usize| {
         view! {
             <li>
                 <svg class="chart-swatch" viewBox="0 0 1 1" aria-hidden="true">
