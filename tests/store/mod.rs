@@ -28,6 +28,29 @@ async fn migrations_run_forward_and_back_and_forward() {
     assert!(store.metrics(24).await.is_ok());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_planner_looks_at_the_log_when_it_has_grown_and_not_each_time() {
+    let url = new_database().await;
+    let store = Store::new(url.parse::<PgConnectOptions>().unwrap());
+    store.migrate().await.unwrap();
+    store.make_partitions(Utc::now()).await.unwrap();
+    let pool = sqlx::postgres::PgPoolOptions::new().max_connections(1).connect(&url).await.unwrap();
+    let mut looks: Vec<i64> = Vec::new();
+    for rows in [0, 0, 100, 50, 100] {
+        sqlx::query("insert into task_execution_logs (task_name, status) select 'task', 'pending' from generate_series(1, $1)")
+            .bind(rows)
+            .execute(&pool)
+            .await
+            .unwrap();
+        // What this connection wrote is counted now, and not a second later.
+        sqlx::query("select pg_stat_force_next_flush()").execute(&pool).await.unwrap();
+        store.analyze().await.unwrap();
+        let looked = sqlx::query_scalar("select analyze_count from pg_stat_user_tables where relname = 'task_execution_logs'");
+        looks.push(looked.fetch_one(&pool).await.unwrap());
+    }
+    assert_eq!(looks, [1, 1, 2, 2, 3], "when there was nothing, and when there were more than twice as many rows");
+}
+
 /// Scenario 5 of the quickstart, word for word.
 #[tokio::test(flavor = "multi_thread")]
 async fn plain_sql_rows_count_like_any_other() {
