@@ -1,13 +1,19 @@
 //! Events in: batches of the native protocol, and one event a request as TaskIQ's middlewares send.
 
-use std::time::{Duration, Instant};
+use std::{
+    thread::available_parallelism,
+    time::{Duration, Instant},
+};
 
 use chrono::Utc;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use crate::{figure::Figure, program::Program};
+use crate::{
+    figure::Figure,
+    program::{Processor, Program},
+};
 
 const TASKS: usize = 60_000;
 const BATCH: usize = 100;
@@ -26,11 +32,14 @@ pub(crate) async fn measure(program: &Program) -> anyhow::Result<Vec<Figure>> {
     let events = TASKS * 2;
     // Written before the clock starts: workers have processors of their own.
     let bodies: Vec<String> = (0..events / BATCH).map(batch_of).collect();
+    let before = program.processor()?;
     let began = Instant::now();
     stream::iter(bodies).map(Ok).try_for_each_concurrent(16, |body| program.post("/api/v1/events", body)).await?;
     let accepted = events as f64 / began.elapsed().as_secs_f64();
     program.stored().await?;
-    let stored = TASKS as f64 / began.elapsed().as_secs_f64();
+    let took = began.elapsed().as_secs_f64();
+    let stored = TASKS as f64 / took;
+    let Processor { server, postgres, bench } = program.processor()? - before;
     let copied = copy(program).await?;
     let requests = one_event_a_request(program).await?;
     let ratio = stored / copied.log;
@@ -47,6 +56,11 @@ pub(crate) async fn measure(program: &Program) -> anyhow::Result<Vec<Figure>> {
             format!("bare `copy` of the log's rows and the live messages: {:.0} rows/s", copied.with_live),
             stored / copied.with_live,
         ),
+        Figure::new(
+            format!("processor time of it, of {took:.1} s on {} cores", available_parallelism()?),
+            format!("server {server:.1} s, Postgres {postgres:.1} s, what sends {bench:.1} s"),
+        )
+        .against(format!("Postgres for both `copy`: {:.1} s", copied.processor), (server + postgres + bench) / copied.processor),
         Figure::new(
             "TaskIQ-compatible ingest, one event a request, 64 connections, durable answers",
             format!("{requests:.0} requests/s"),
@@ -92,6 +106,8 @@ struct Copied {
     log: f64,
     /// When the live messages of the same tasks are written after them.
     with_live: f64,
+    /// Seconds of Postgres' processor time for both.
+    processor: f64,
 }
 
 /// The yardstick: what Postgres takes when the very rows that were just written come again, in one statement and one transaction, into empty tables
@@ -100,10 +116,12 @@ async fn copy(program: &Program) -> anyhow::Result<Copied> {
     let mut connection = program.pool.acquire().await?;
     let log = Again::read(&mut connection, "task_execution_logs", LOG_COLUMNS).await?;
     let live = Again::read(&mut connection, "live_batches", LIVE_COLUMNS).await?;
+    let before = program.processor()?;
     let log = log.copy(&mut connection).await?;
     let with_live = log + live.copy(&mut connection).await?;
+    let Processor { postgres: processor, .. } = program.processor()? - before;
     let rate = |took: Duration| TASKS as f64 / took.as_secs_f64();
-    Ok(Copied { log: rate(log), with_live: rate(with_live) })
+    Ok(Copied { log: rate(log), with_live: rate(with_live), processor })
 }
 
 /// The rows of a table, as a binary `copy` gives and takes them.

@@ -2,6 +2,7 @@
 
 use std::{
     net::TcpListener,
+    ops::Sub,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -13,6 +14,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+use procfs::process::{Stat, all_processes};
 use reqwest::Client;
 use serde::de::DeserializeOwned;
 use sqlx::{PgPool, postgres::PgConnectOptions};
@@ -29,6 +31,23 @@ pub(crate) struct Program {
     pub(crate) pool: PgPool,
     child: Child,
     _directory: Option<TempDir>,
+}
+
+/// Seconds of processor time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Processor {
+    pub(crate) server: f64,
+    pub(crate) postgres: f64,
+    pub(crate) bench: f64,
+}
+
+impl Sub for Processor {
+    type Output = Self;
+
+    fn sub(self, before: Self) -> Self {
+        let Self { server, postgres, bench } = before;
+        Self { server: self.server - server, postgres: self.postgres - postgres, bench: self.bench - bench }
+    }
 }
 
 /// The workspace.
@@ -114,6 +133,24 @@ impl Program {
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
         let kilobytes: f64 = line.trim().trim_end_matches(" kB").parse()?;
         Ok(kilobytes / 1024.0)
+    }
+
+    /// Seconds of processor time that the server, Postgres with all its processes, and this program have used so far.
+    pub(crate) fn processor(&self) -> anyhow::Result<Processor> {
+        let used = |stat: &Stat| (stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64;
+        let all: Vec<Stat> = all_processes()?.filter_map(|process| process.ok()?.stat().ok()).collect();
+        let server = self.pid().as_raw();
+        let children = |of: i32| all.iter().filter(move |stat| stat.ppid == of);
+        let postgres = children(server).flat_map(|master| std::iter::once(master).chain(children(master.pid)));
+        let of = |pid: i32| all.iter().find(|stat| stat.pid == pid).map(used).context("a process is gone");
+        Ok(Processor {
+            server: of(server)?,
+            // One that ended, such as autovacuum's workers, counts with the process that waited for it.
+            postgres: postgres
+                .map(|stat| used(stat) + (stat.cutime + stat.cstime) as f64 / procfs::ticks_per_second() as f64)
+                .sum(),
+            bench: of(std::process::id().cast_signed())?,
+        })
     }
 
     pub(crate) async fn post(&self, path: &str, body: String) -> anyhow::Result<()> {

@@ -205,12 +205,14 @@ impl Dashboard {
         if resumed && first { Next::Go } else { Next::Refetch }
     }
 
-    fn apply_event(&mut self, event: LiveEvent) -> Next {
+    fn apply_event(&mut self, mut event: LiveEvent) -> Next {
         let known = self.position.as_ref().is_some_and(|position| event.seq <= position.seq);
         if known {
             return Next::Go;
         }
         self.advance(event.seq);
+        // Thousands are remembered, and no page draws these: what is looked at closely is fetched.
+        (event.data.params, event.data.broker_task_id) = (None, None);
         let event = Arc::new(event);
         self.feed.push(Arc::clone(&event));
         self.fresh.push(Arc::clone(&event));

@@ -68,7 +68,7 @@ pub(super) async fn mark_retried(
     let (Some(first), Some(last)) = (times.iter().min(), times.iter().max()) else { return Ok(()) };
     let attempts = sqlx::query!(
         r#"select task_id as "task_id!", created_at, attempt from task_execution_logs
-           where task_id = any($1) and created_at >= $2 and created_at < $3"#,
+           where task_id = any($1) and attempt > 1 and created_at >= $2 and created_at < $3"#,
         &ids as _,
         *first,
         *last + NEXT_ATTEMPT,

@@ -1,0 +1,1 @@
+drop index task_execution_logs_later_attempts;
