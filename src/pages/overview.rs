@@ -66,7 +66,8 @@ pub fn Overview() -> impl IntoView {
         metrics.refetch();
         missed.refetch();
     };
-    keep_current(live, refetch);
+    use_refetch(live, refetch);
+    move_window(move || metrics.refetch());
     view! {
         <Title text=TITLE/>
         <div class="page">
@@ -113,16 +114,11 @@ pub(super) fn window_of(search: &str) -> Result<u32, InvalidQuery> {
     })
 }
 
-/// Fetches again when the stream says so, and as the window moves on.
-fn keep_current(live: Live, refetch: impl Fn() + Send + Sync + 'static) {
-    let refetch = use_refetch(live, refetch);
+/// Fetches the counts again as the window moves on; the feed doesn't change by that.
+fn move_window(refetch: impl Fn() + Clone + 'static) {
     Effect::new(move |_| {
-        let timer = set_interval_with_handle(move || refetch.soon(), WINDOW_MOVES);
-        on_cleanup(move || {
-            if let Ok(timer) = timer {
-                timer.clear();
-            }
-        });
+        let timer = set_interval_with_handle(refetch.clone(), WINDOW_MOVES);
+        on_cleanup(move || drop(timer.map(|timer| timer.clear())));
     });
 }
 
