@@ -49,4 +49,19 @@ test.describe('Scenario 1: Real-Time Health Metrics Display', () => {
     await expect(count(page, task, 'failed')).toHaveAttribute('data-value', String(before.failed + 1));
     await expect(count(page, task, 'success')).toHaveAttribute('data-value', String(before.success));
   });
+
+  test('what a reader did to the page stays when the counts are fetched anew', async ({ page, fresh }) => {
+    const timestamp = new Date().toISOString();
+    await fresh.report([1, 2].map(n => ({ type: 'task_started', task_id: `kept-${n}`, task_name: TASK, timestamp })));
+    await open(page, `${fresh.url}/monitoring`);
+    await expect(count(page, TASK, 'total')).toHaveAttribute('data-value', '2');
+    await page.getByRole('button', { name: 'Pause' }).click();
+    await healthCard(page, TASK).getByRole('link', { name: TASK }).focus();
+
+    // What SQL deletes is no event: the page fetches.
+    await fresh.sql(`delete from task_execution_logs where task_id = 'kept-1'`);
+    await expect(count(page, TASK, 'total')).toHaveAttribute('data-value', '1');
+    await expect(page.getByRole('button', { name: 'Resume' })).toBeVisible();
+    await expect(healthCard(page, TASK).getByRole('link', { name: TASK })).toBeFocused();
+  });
 });

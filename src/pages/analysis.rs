@@ -7,7 +7,7 @@ use super::{
     DatabaseBanner, Problem, TITLE,
     analysis_new::{Choices, NewRunDialog, choices},
     current::{Meanwhile, on_analysis, page_of, refetch_when_connected},
-    load::{draw_once, follow},
+    load::{clear, draw_once, follow},
     problem::passes,
 };
 use crate::{
@@ -69,7 +69,7 @@ fn AnalysisView(data: Data) -> impl IntoView {
     let problem = RwSignal::new(None::<AppError>);
     let loaded = follow(runs, move |loaded| match loaded {
         Ok(runs) => {
-            problem.set(None);
+            clear(problem);
             list.load(runs);
             meanwhile.each(|event| {
                 list.apply(event);

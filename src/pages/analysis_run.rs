@@ -15,7 +15,7 @@ use super::{
     analysis_review::ReviewSection,
     analysis_reviewing::{Proposals, Reviewing, fetch_proposals},
     current::{Meanwhile, on_analysis, page_of, refetch_when_connected},
-    load::{draw_once, follow},
+    load::{clear, draw_once, follow},
     problem::passes,
 };
 use crate::{
@@ -103,7 +103,7 @@ fn RunView(data: Data) -> impl IntoView {
             meanwhile.each(|event| advance(&mut run, event));
             project.set(name);
             shown.set(Some(run));
-            problem.set(None);
+            clear(problem);
         }
         // What is shown stays where newer can't be had.
         Err(error) if passes(&error) && is_shown() => {}

@@ -12,7 +12,7 @@ use super::{
     DatabaseBanner, Problem, TITLE,
     history_list::{HistoryList, List},
     history_panel::HistoryPanel,
-    load::{draw_once, follow},
+    load::{clear, draw_once, follow},
     loaded_execution::ExecutionResource,
     problem::passes,
 };
@@ -88,7 +88,7 @@ fn HistoryView(data: Data) -> impl IntoView {
     let problem = RwSignal::new(None::<AppError>);
     let loaded = follow(page, move |loaded| match loaded {
         Ok((query, page)) => {
-            problem.set(None);
+            clear(problem);
             live.start_at(&page.position);
             list.load(query, page);
         }

@@ -12,7 +12,7 @@ use taskscope_wire::{InvalidQuery, LiveEvent, Page, Topic, TopicQuery};
 use super::{
     DatabaseBanner, Problem, TITLE,
     current::{page_of, refetch_when_connected},
-    load::{draw_once, follow},
+    load::{clear, draw_once, follow},
     problem::passes,
 };
 use crate::{
@@ -96,7 +96,7 @@ fn KnowledgeView(data: Data) -> impl IntoView {
         move || shown.with_untracked(|shown| shown.as_ref().map(|(query, _)| query.clone())) == query.get_untracked().ok();
     let loaded = follow(topics, move |loaded| match loaded {
         Ok(loaded) => {
-            problem.set(None);
+            clear(problem);
             shown.set(Some(loaded));
         }
         // What is shown stays where newer can't be had.

@@ -13,7 +13,7 @@ use super::{
     analysis_run::id_of,
     current::{Meanwhile, page_of, refetch_when_connected},
     knowledge::refetch_with_knowledge,
-    load::{draw_once, follow},
+    load::{clear, draw_once, follow},
     problem::passes,
 };
 use crate::{
@@ -74,7 +74,7 @@ fn TopicView(data: Data) -> impl IntoView {
     let is_shown = move || topic.with_untracked(|topic| topic.as_ref().map(|topic| topic.id)) == id.get_untracked().ok();
     let loaded = follow(resource, move |loaded| match loaded {
         Ok((new, page)) => {
-            problem.set(None);
+            clear(problem);
             topic.set(Some(new));
             atoms.load(page);
         }

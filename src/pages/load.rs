@@ -6,6 +6,8 @@
 
 use leptos::{prelude::*, reactive::computed::ScopedFuture};
 
+use crate::error::AppError;
+
 /// Gives `take` what the resource loads: for the first paint, on both sides, when the returned future is awaited, and in the
 /// browser whenever it is something else.
 pub(super) fn follow<T, F>(resource: Resource<T>, take: F) -> impl Future<Output = ()> + Send
@@ -34,4 +36,11 @@ where
 /// A view that is drawn when its data is there, and not again.
 pub(super) fn draw_once<V: 'static>(view: impl Future<Output = V> + Send + 'static) -> Suspend<V> {
     Suspend::new(ScopedFuture::new_untracked(view))
+}
+
+/// Says that there is no problem any more. Where there was none, nothing happens: what reads the signal draws the page, and would draw it anew.
+pub(super) fn clear(problem: RwSignal<Option<AppError>>) {
+    if problem.with_untracked(Option::is_some) {
+        problem.set(None);
+    }
 }

@@ -9,7 +9,7 @@ use taskscope_wire::{InvalidQuery, time_window};
 use super::{
     DatabaseBanner, Problem, TITLE,
     live_series::ShownSeries,
-    load::{draw_once, follow},
+    load::{clear, draw_once, follow},
 };
 use crate::{
     components::{
@@ -46,7 +46,7 @@ pub fn Overview() -> impl IntoView {
         Ok(metrics) => {
             hours.set(metrics.time_window_hours);
             now.set(metrics.generated_at);
-            problem.set(None);
+            clear(problem);
             live.load_metrics(metrics);
         }
         Err(error) if window.get_untracked() != Ok(hours.get_untracked()) => problem.set(Some(error)),

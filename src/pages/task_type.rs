@@ -9,7 +9,7 @@ use taskscope_wire::{Execution, HistoryPage, HistoryQuery, HourCounts, InvalidQu
 use super::{
     DatabaseBanner, Problem, TITLE,
     live_series::ShownSeries,
-    load::{draw_once, follow},
+    load::{clear, draw_once, follow},
     overview::window_of,
     problem::passes,
 };
@@ -112,7 +112,7 @@ fn TaskTypeView(data: Data) -> impl IntoView {
     let loaded = follow(series, move |loaded| match loaded {
         Ok(series) => {
             asked.set_value(Some((name.get_untracked(), window.get_untracked())));
-            problem.set(None);
+            clear(problem);
             shown.series.load(series);
         }
         Err(error) if passes(&error) && is_shown() => shown.series.fail(),

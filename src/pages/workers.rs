@@ -7,7 +7,7 @@ use taskscope_wire::Workers;
 
 use super::{
     DatabaseBanner, Problem, TITLE,
-    load::{draw_once, follow},
+    load::{clear, draw_once, follow},
     problem::passes,
 };
 use crate::{
@@ -53,7 +53,7 @@ fn WorkersView(resource: Resource<Result<Workers, AppError>>) -> impl IntoView {
     let loaded = follow(resource, move |loaded| match loaded {
         Ok(workers) => {
             live.start_at(&workers.position);
-            problem.set(None);
+            clear(problem);
             shown.set(Some(workers));
         }
         // What is shown stays where newer can't be had.
