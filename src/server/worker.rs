@@ -3,12 +3,9 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use sqlx::{
-    PgPool,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use sqlx::{PgPool, postgres::PgConnectOptions};
 use taskscope_client::Reporter;
-use taskscope_workload::{Queue, SeedOutcome, Worker, queues, seed};
+use taskscope_workload::{Queue, SeedOutcome, Worker, pool_options, queues, seed};
 
 use super::{config::Config, secret_key, store::Store};
 
@@ -104,7 +101,7 @@ async fn is_empty(pool: &PgPool) -> anyhow::Result<bool> {
 }
 
 fn pool(options: PgConnectOptions) -> PgPool {
-    PgPoolOptions::new()
+    pool_options()
         .max_connections(CONNECTIONS)
         .acquire_timeout(Duration::from_secs(10))
         .connect_lazy_with(options.application_name("taskscope-worker"))

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use sqlx::{
-    PgPool,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use sqlx::{PgPool, postgres::PgConnectOptions};
 use taskscope_client::Reporter;
 use taskscope_wire::{Import, Json, TaskType, Triggered};
 use taskscope_workload::{Queue, Service, ServiceError, TriggerError, WorkloadConfig};
@@ -39,7 +36,7 @@ impl Workload {
     /// # Errors
     /// The machine's certificates can't be read.
     pub(super) fn new(options: PgConnectOptions, reporter: Reporter, config: &Config) -> anyhow::Result<Self> {
-        let pool = PgPoolOptions::new()
+        let pool = taskscope_workload::pool_options()
             .max_connections(CONNECTIONS)
             .acquire_timeout(std::time::Duration::from_secs(2))
             .connect_lazy_with(

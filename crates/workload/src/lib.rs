@@ -20,6 +20,7 @@ mod llm;
 pub mod messages;
 mod panics;
 mod params;
+mod pool;
 pub mod providers;
 mod queue;
 mod registry;
@@ -39,6 +40,7 @@ pub use config::{AlertConfig, AnalysisConfig, RetentionConfig, TelegramConfig, W
 pub use demo::demo_work;
 pub use ingest_run::imports;
 pub use llm::{LlmConfig, Price};
+pub use pool::pool_options;
 pub use queue::{Queue, TriggerError};
 pub use registry::{queues, task_types};
 pub use seed::{SeedOutcome, seed};

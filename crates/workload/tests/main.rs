@@ -14,6 +14,7 @@ mod digest;
 mod knowledge;
 mod llm;
 mod messages;
+mod pool;
 mod providers;
 mod queue;
 mod resilience;

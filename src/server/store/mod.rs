@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use sqlx::{
     PgPool, Postgres, Transaction,
-    postgres::{PgConnectOptions, PgListener, PgPoolOptions},
+    postgres::{PgConnectOptions, PgListener},
 };
 use taskscope_wire::Position;
 
@@ -118,7 +118,7 @@ impl Store {
         let options = options
             .application_name("taskscope")
             .options([("statement_timeout", format!("{}ms", READ_LIMIT.as_millis())), ("jit", "off".to_owned())]);
-        let pools = PgPoolOptions::new().acquire_timeout(Duration::from_secs(2));
+        let pools = taskscope_workload::pool_options().acquire_timeout(Duration::from_secs(2));
         let readers = pools.clone().max_connections(READERS).idle_timeout(None).max_lifetime(None);
         let pool = pools.max_connections(12).idle_timeout(Duration::from_secs(120));
         Self {

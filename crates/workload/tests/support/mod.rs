@@ -9,10 +9,10 @@ mod receiver;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use sqlx::{PgPool, postgres::PgPoolOptions};
+use sqlx::PgPool;
 use taskscope_client::Reporter;
 use taskscope_wire::{NativeEvent, NativeKind, Triggered};
-use taskscope_workload::{Queue, Worker, WorkloadConfig};
+use taskscope_workload::{Queue, Worker, WorkloadConfig, pool_options};
 use tokio::{sync::oneshot, task::JoinHandle};
 
 pub use self::{bot_api::BotApi, events::Events, llm::Llm, postgres::Cluster, receiver::Receiver};
@@ -33,7 +33,7 @@ impl Setting {
     }
 
     pub async fn on(url: &str) -> Self {
-        let pool = PgPoolOptions::new().max_connections(16).acquire_timeout(Duration::from_secs(3)).connect(url).await.unwrap();
+        let pool = pool_options().max_connections(16).acquire_timeout(Duration::from_secs(3)).connect(url).await.unwrap();
         sqlx::migrate!("../../migrations").run(&pool).await.unwrap();
         let events = Events::serve().await;
         let reporter = Reporter::builder(&events.url)
