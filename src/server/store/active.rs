@@ -1,8 +1,53 @@
 //! `task_active`: what is pending or running, and why it stalls. The recorder keeps it in the transaction in which it writes the log.
 
 use chrono::{DateTime, Utc};
+use sqlx::{Postgres, Transaction};
+use taskscope_wire::{Cursor, TaskStatus};
 
-use super::{BatchTx, StoreError, StoredAttempt};
+use super::{
+    BatchTx, StoreError, StoredAttempt,
+    rollup::{Place, Window},
+};
+
+/// What is asked for where only executions that are not over are.
+#[derive(Debug)]
+pub(super) struct OpenOnly {
+    task_names: Option<Vec<String>>,
+    statuses: Vec<String>,
+}
+
+impl OpenOnly {
+    /// None where a window lets others through, too.
+    pub(super) fn of(window: &Window) -> Option<Self> {
+        let statuses = window.statuses.as_ref().filter(|statuses| !statuses.iter().any(|status| status.is_finished()))?;
+        Some(Self { task_names: window.task_names.clone(), statuses: statuses.iter().map(TaskStatus::to_string).collect() })
+    }
+
+    /// The times of creation and numbers of the executions at a place, newest first.
+    pub(super) async fn keys(
+        &self,
+        tx: &mut Transaction<'static, Postgres>,
+        place: Place,
+        cursor: Option<Cursor>,
+        limit: i64,
+    ) -> Result<Vec<(DateTime<Utc>, i64)>, StoreError> {
+        let keys = sqlx::query!(
+            "select created_at, id from task_active
+             where created_at >= $1 and created_at < $2 and status = any($3) and ($4::text[] is null or task_name = any($4))
+               and ($5::timestamptz is null or created_at <= $5) and ($6::bigint is null or id <= $6)
+             order by created_at desc, id desc limit $7 offset $8",
+            place.from,
+            place.to,
+            &self.statuses,
+            self.task_names.as_deref(),
+            cursor.map(|cursor| cursor.until),
+            cursor.map(|cursor| cursor.last_id),
+            limit,
+            place.offset,
+        );
+        Ok(keys.fetch_all(&mut **tx).await?.into_iter().map(|row| (row.created_at, row.id)).collect())
+    }
+}
 
 impl BatchTx {
     /// Puts pending and running attempts into `task_active`. One that reports doesn't count as stalled any more.

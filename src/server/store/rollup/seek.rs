@@ -78,13 +78,14 @@ impl Counted {
             }
         }
         // The oldest row of the page too, where many other rows may lie beyond it.
-        while let Some((index, _)) = self.find(offset + limit - 1).filter(|_| self.is_sparse()) {
+        let oldest = (offset + limit).min(self.total()) - 1;
+        while let Some((index, _)) = self.find(oldest).filter(|_| self.is_sparse()) {
             if !self.look_closer(tx, index).await? {
                 break;
             }
         }
         let (first, before) = self.find(offset).unwrap_or((0, 0));
-        let (last, _) = self.find(offset + limit - 1).unwrap_or((self.pieces.len().saturating_sub(1), 0));
+        let (last, _) = self.find(oldest).unwrap_or((self.pieces.len().saturating_sub(1), 0));
         let window = &self.window;
         let from = self.pieces.get(last).map_or(window.from, |piece| piece.stretch.from);
         let to = self.pieces.get(first).map_or(window.to, |piece| piece.stretch.to);

@@ -1,0 +1,1 @@
+drop index task_active_by_time;
