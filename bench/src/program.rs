@@ -137,7 +137,8 @@ impl Program {
 
     /// Seconds of processor time that the server, Postgres with all its processes, and this program have used so far.
     pub(crate) fn processor(&self) -> anyhow::Result<Processor> {
-        let used = |stat: &Stat| (stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64;
+        let seconds = |ticks: u64| ticks as f64 / procfs::ticks_per_second() as f64;
+        let used = |stat: &Stat| seconds(stat.utime + stat.stime);
         let all: Vec<Stat> = all_processes()?.filter_map(|process| process.ok()?.stat().ok()).collect();
         let server = self.pid().as_raw();
         let children = |of: i32| all.iter().filter(move |stat| stat.ppid == of);
@@ -146,9 +147,7 @@ impl Program {
         Ok(Processor {
             server: of(server)?,
             // One that ended, such as autovacuum's workers, counts with the process that waited for it.
-            postgres: postgres
-                .map(|stat| used(stat) + (stat.cutime + stat.cstime) as f64 / procfs::ticks_per_second() as f64)
-                .sum(),
+            postgres: postgres.map(|stat| used(stat) + seconds((stat.cutime + stat.cstime).cast_unsigned())).sum(),
             bench: of(std::process::id().cast_signed())?,
         })
     }
