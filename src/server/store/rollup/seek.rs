@@ -13,8 +13,8 @@ use super::{
 };
 use crate::server::store::StoreError;
 
-/// Rows before a page that Postgres may pass over: less than to look closer costs.
-const PASSED_OVER: i64 = 250;
+/// Rows before a page that Postgres may pass over: less than to look closer costs, even where each lies in a block of its own.
+const PASSED_OVER: i64 = 25;
 
 /// The executions of a window, counted in pieces of time.
 #[derive(Debug)]
