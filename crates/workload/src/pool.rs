@@ -13,7 +13,10 @@ const ALONE: &str = "select transaction_timestamp() = statement_timestamp()";
 /// The question takes the place of the ping, which costs as much and doesn't see it.
 #[must_use]
 pub fn pool_options() -> PgPoolOptions {
-    PgPoolOptions::new().test_before_acquire(false).before_acquire(|connection, _| Box::pin(is_alone(connection)))
+    PgPoolOptions::new().test_before_acquire(false).before_acquire(|connection, _| {
+        // One that doesn't answer any more is closed too: Postgres has ended it, which is no news.
+        Box::pin(async { Ok(is_alone(connection).await.unwrap_or(false)) })
+    })
 }
 
 async fn is_alone(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
