@@ -2,15 +2,23 @@
 
 #![recursion_limit = "256"]
 
-use std::{process::ExitCode, str::FromStr};
+use std::{
+    fs::File,
+    io::{BufReader, BufWriter},
+    path::PathBuf,
+    process::ExitCode,
+    str::FromStr,
+};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use clap::{Parser, Subcommand};
 use sqlx::postgres::PgConnectOptions;
 use taskscope::server::{
     config::{Config, Settings},
+    data_dir::DataDir,
     embedded_pg::EmbeddedPostgres,
     http::openapi,
+    recorder::SpoolFile,
     serve::Server,
     store::Store,
     worker,
@@ -59,8 +67,29 @@ enum Command {
         #[arg(long)]
         repair: bool,
     },
+    /// Look after the events that wait for the database, while no server runs in the data directory.
+    Spool {
+        #[command(subcommand)]
+        command: SpoolCommand,
+    },
     /// Print the OpenAPI document.
     Openapi,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum SpoolCommand {
+    /// Look at every page and every event of it.
+    Verify,
+    /// Write its events, one JSON object a line, oldest first.
+    Export {
+        /// The file; it must not exist [default: standard output].
+        file: Option<PathBuf>,
+    },
+    /// Put events behind those that wait: all of them, or none. Those that are stored already change nothing.
+    Import {
+        /// The file, as it was exported [default: standard input].
+        file: Option<PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -90,6 +119,7 @@ async fn run(Arguments { settings, command }: Arguments) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Check { repair } => check(&config()?, repair).await,
+        Command::Spool { command } => spool(&config()?, command).await,
         Command::Openapi => {
             println!("{}", openapi().to_pretty_json()?);
             Ok(())
@@ -171,6 +201,36 @@ async fn check(config: &Config, repair: bool) -> anyhow::Result<()> {
     store.mark_all_hours().await?;
     while store.keep_rollups().await? {}
     println!("{differences} counts differed from the log: everything was counted anew");
+    Ok(())
+}
+
+async fn spool(config: &Config, command: SpoolCommand) -> anyhow::Result<()> {
+    let nothing = || format!("there is no spool in {}: no server has run with this data directory", config.data_dir.display());
+    ensure!(config.data_dir.join("spool").is_dir(), nothing());
+    // Held until the end: a server that starts meanwhile says that the directory is in use.
+    let directory = DataDir::take(&config.data_dir).await?;
+    let mut spool = SpoolFile::open(&directory.spool()?)?;
+    match command {
+        SpoolCommand::Verify => {
+            let findings = spool.verify()?;
+            println!("{findings}");
+            ensure!(findings.flaws.is_empty(), "the spool has flaws; taskscope spool export writes out what can be read");
+        }
+        SpoolCommand::Export { file: None } => {
+            let written = spool.export(std::io::stdout().lock())?;
+            eprintln!("{written} events exported; they still wait in the spool");
+        }
+        SpoolCommand::Export { file: Some(file) } => {
+            let new = File::create_new(&file).with_context(|| format!("{} can't be made", file.display()))?;
+            let written = spool.export(BufWriter::new(new))?;
+            println!("{written} events exported to {}; they still wait in the spool", file.display());
+        }
+        SpoolCommand::Import { file: None } => println!("{} events imported", spool.import(std::io::stdin().lock())?),
+        SpoolCommand::Import { file: Some(file) } => {
+            let old = File::open(&file).with_context(|| format!("{} can't be read", file.display()))?;
+            println!("{} events imported", spool.import(BufReader::new(old))?);
+        }
+    }
     Ok(())
 }
 

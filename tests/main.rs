@@ -16,6 +16,7 @@ mod reliability;
 mod rules;
 mod search;
 mod series;
+mod spool;
 mod store;
 mod support;
 mod workers;

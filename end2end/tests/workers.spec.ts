@@ -35,6 +35,20 @@ test('the Workers page says who is alive, what each runs, what waits and what wa
   await expect(page.getByTestId('history-row')).toHaveCount(3);
 });
 
+test('events that could not be stored are told, with the way to them', async ({ page, fresh }) => {
+  await open(page, `${fresh.url}/monitoring/workers`);
+  await expect(page.getByText('No worker sends heartbeats.')).toBeVisible();
+  await expect(page.getByTestId('dead-letters')).toHaveCount(0);
+  await fresh.sql("insert into dead_letters (reason, event) values ('<b>refused</b>', '{}'), ('refused', '{}')");
+  await expect(page.getByText('2 events could not be stored')).toBeVisible();
+  const download = page.waitForEvent('download');
+  await page.getByRole('link', { name: 'take them along' }).click();
+  expect((await download).suggestedFilename()).toBe('dead-letters.ndjson');
+  await page.getByRole('link', { name: 'look at them' }).click();
+  await expect(page.locator('body')).toContainText('"total_count":2');
+  await expect(page.locator('b')).toHaveCount(0);
+});
+
 test('what a worker that is gone was running is flagged everywhere, and cleared when it reports again', async ({ page, context, fresh }) => {
   await open(page, `${fresh.url}/monitoring`);
   const history = await context.newPage();

@@ -11,7 +11,7 @@ use super::{
     problem::passes,
 };
 use crate::{
-    components::{QueueTable, RowSkeletons, WorkerList, url},
+    components::{Notice, QueueTable, RowSkeletons, Tone, WorkerList, format, url},
     error::AppError,
     live::{use_live, use_refetch},
     server_fns::get_workers,
@@ -93,8 +93,12 @@ fn Board(shown: RwSignal<Option<Workers>>) -> impl IntoView {
     let now = Memo::new(move |_| shown.with(|shown| shown.as_ref().map(|shown| shown.generated_at)).unwrap_or_default());
     let workers = Memo::new(move |_| shown.with(|shown| shown.as_ref().map(|shown| shown.workers.clone())).unwrap_or_default());
     let queues = Memo::new(move |_| shown.with(|shown| shown.as_ref().map(|shown| shown.queues.clone())).unwrap_or_default());
+    let dead_letters = Memo::new(move |_| shown.with(|shown| shown.as_ref().map(|shown| shown.dead_letters)).unwrap_or_default());
     view! {
         <DatabaseBanner/>
+        <Show when=move || { dead_letters.get() > 0 }>
+            <DeadLetters count=dead_letters/>
+        </Show>
         <section class="section" aria-labelledby="queues-title">
             <h2 id="queues-title">"Queues"</h2>
             <Show
@@ -120,5 +124,27 @@ fn Board(shown: RwSignal<Option<Workers>>) -> impl IntoView {
                 <WorkerList workers now/>
             </Show>
         </section>
+    }
+}
+
+/// That events couldn't be stored, and what to do.
+#[component]
+fn DeadLetters(#[prop(into)] count: Signal<i64>) -> impl IntoView {
+    let title = Signal::derive(move || match count.get() {
+        1 => "1 event could not be stored".to_owned(),
+        more => format!("{} events could not be stored", format::count(more)),
+    });
+    view! {
+        <Notice tone=Tone::Wrong title>
+            <p data-testid="dead-letters" data-value=move || count.get().to_string()>
+                "The database refused them after they had been accepted. Each is kept with the reason: "
+                <a href="/api/v1/dead-letters" rel="external">"look at them"</a>
+                " or "
+                <a href="/api/v1/dead-letters/export" rel="external" download="dead-letters.ndjson">"take them along"</a>
+                "; after the reason is mended, "
+                <code>"POST /api/v1/dead-letters/replay"</code>
+                " sends them again."
+            </p>
+        </Notice>
     }
 }

@@ -33,6 +33,9 @@ pub struct Settings {
     /// What clients must send in `access-token` or as a bearer token to report events; on loopback none is needed.
     #[arg(long, env = "TASKSCOPE_INGEST_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub ingest_token: Option<String>,
+    /// Names under which the server may be asked besides IP addresses and `localhost`, as a proxy passes them on: with commas between.
+    #[arg(long, env = "TASKSCOPE_HOST_NAMES", value_name = "NAMES")]
+    pub host_names: Option<String>,
     /// Megabytes of events that may wait for the database [default: 2048].
     #[arg(long, env = "TASKSCOPE_SPOOL_LIMIT_MB", value_name = "MB")]
     pub spool_limit_mb: Option<u64>,
@@ -85,6 +88,8 @@ pub struct Config {
     pub retention_days: u32,
     /// What clients must present to report events.
     pub ingest_token: Option<String>,
+    /// Under which names the server may be asked, besides IP addresses and `localhost`.
+    pub host_names: Vec<String>,
     /// Bytes of events that may wait for the database.
     pub spool_limit_bytes: u64,
     /// How long an execution may run before it can count as overdue.
@@ -128,6 +133,7 @@ impl Config {
             },
             retention_days,
             ingest_token: flags_and_env.ingest_token.or(from_file.ingest_token).filter(|token| !token.is_empty()),
+            host_names: host_names(flags_and_env.host_names.or(from_file.host_names).as_deref().unwrap_or_default())?,
             stall_floor: Duration::from_secs(stall_floor),
             worker: flags_and_env.worker.or(from_file.worker).unwrap_or(true),
             sample_data: flags_and_env.sample_data.or(from_file.sample_data).unwrap_or(false),
@@ -167,6 +173,21 @@ fn workload(flags_and_env: &Settings, from_file: &Settings, retention_days: u32)
     workload.retention.days = retention_days;
     workload.check().context("the settings of the task types are wrong")?;
     Ok(workload)
+}
+
+/// Names of hosts from a list, in lower case.
+fn host_names(list: &str) -> anyhow::Result<Vec<String>> {
+    let names = list.split(',').map(|name| name.trim().to_ascii_lowercase()).filter(|name| !name.is_empty());
+    names
+        .map(|name| {
+            let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+            ensure!(
+                is_name,
+                "TASKSCOPE_HOST_NAMES must be names such as tasks.example.com, without scheme, port or *, not {name:?}"
+            );
+            Ok(name)
+        })
+        .collect()
 }
 
 /// Login doesn't exist yet, so nobody but this machine may reach the server.
@@ -256,6 +277,7 @@ mod tests {
             (Settings { addr: Some("0.0.0.0:3000".to_owned()), ..settings() }, "login"),
             (Settings { retention_days: Some(0), ..settings() }, "TASK_LOG_RETENTION_DAYS"),
             (Settings { spool_limit_mb: Some(0), ..settings() }, "TASKSCOPE_SPOOL_LIMIT_MB"),
+            (Settings { host_names: Some("a.example, *.example".to_owned()), ..settings() }, "TASKSCOPE_HOST_NAMES"),
         ];
         for (settings, word) in cases {
             assert!(Config::load(settings).unwrap_err().to_string().contains(word), "{word}");

@@ -15,14 +15,17 @@ const LOCK_LIMIT: Duration = Duration::from_secs(5);
 
 /// A data directory that no other process uses as long as this value lives.
 #[derive(Debug)]
-pub(super) struct DataDir {
+pub struct DataDir {
     path: PathBuf,
     _lock: Flock<fs::File>,
 }
 
 impl DataDir {
     /// Makes the directory where it is missing and takes it.
-    pub(super) async fn take(path: &Path) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// It can't be made, or another process has it; the sentence says what to do.
+    pub async fn take(path: &Path) -> anyhow::Result<Self> {
         let advice = || format!("{} can't be used: choose a directory with TASKSCOPE_DATA_DIR", path.display());
         fs::create_dir_all(path).with_context(advice)?;
         let patience = Instant::now() + LOCK_LIMIT;
@@ -41,7 +44,10 @@ impl DataDir {
     }
 
     /// The directory of the spool, which only this process's user may enter.
-    pub(super) fn spool(&self) -> anyhow::Result<PathBuf> {
+    ///
+    /// # Errors
+    /// It can't be made.
+    pub fn spool(&self) -> anyhow::Result<PathBuf> {
         let spool = self.path.join("spool");
         fs::create_dir_all(&spool).with_context(|| format!("{} can't be made", spool.display()))?;
         fs::set_permissions(&spool, fs::Permissions::from_mode(0o700))?;

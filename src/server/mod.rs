@@ -2,7 +2,7 @@
 //! out by the `hub`.
 
 pub mod config;
-mod data_dir;
+pub mod data_dir;
 pub mod embedded_pg;
 pub mod http;
 pub mod hub;

@@ -15,7 +15,7 @@ use super::{
     config::Config,
     data_dir::DataDir,
     embedded_pg::EmbeddedPostgres,
-    http::{self, AppState, Figures, IngestToken, RouteInfo},
+    http::{self, AppState, Figures, HostNames, IngestToken, RouteInfo},
     hub::Hub,
     recorder::Recorder,
     secret_key,
@@ -92,6 +92,7 @@ impl Server {
             recorder: recorder.clone(),
             hub: hub.clone(),
             ingest_token: IngestToken(config.ingest_token.as_deref().map(Into::into)),
+            host_names: HostNames(config.host_names.as_slice().into()),
             figures: Figures(figures()?),
         };
         let (router, routes) = http::router(state);

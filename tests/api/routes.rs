@@ -5,7 +5,7 @@ use taskscope::server::http::{Access, RouteInfo};
 
 use crate::support::TestServer;
 
-const INVENTORY: [(&str, &str, Access); 107] = [
+const INVENTORY: [(&str, &str, Access); 110] = [
     ("ANY", "/api/{*rest}", Access::Anyone),
     ("DELETE", "/api/v1/agents/{id}", Access::Anyone),
     ("DELETE", "/api/v1/assignments/{id}", Access::Anyone),
@@ -24,6 +24,8 @@ const INVENTORY: [(&str, &str, Access); 107] = [
     ("GET", "/api/v1/atoms", Access::Anyone),
     ("GET", "/api/v1/atoms/{id}", Access::Anyone),
     ("GET", "/api/v1/atoms/{id}/versions", Access::Anyone),
+    ("GET", "/api/v1/dead-letters", Access::Anyone),
+    ("GET", "/api/v1/dead-letters/export", Access::Anyone),
     ("GET", "/api/v1/imports", Access::Anyone),
     ("GET", "/api/v1/messages", Access::Anyone),
     ("GET", "/api/v1/monitoring/events", Access::Anyone),
@@ -96,6 +98,7 @@ const INVENTORY: [(&str, &str, Access); 107] = [
     ("POST", "/api/v1/analysis/runs/{id}/cancel", Access::Anyone),
     ("POST", "/api/v1/analysis/runs/{id}/close", Access::Anyone),
     ("POST", "/api/v1/analysis/runs/{id}/start", Access::Anyone),
+    ("POST", "/api/v1/dead-letters/replay", Access::Anyone),
     ("POST", "/api/v1/events", Access::Reporter),
     ("POST", "/api/v1/heartbeats", Access::Reporter),
     ("POST", "/api/v1/messages", Access::Anyone),
@@ -133,6 +136,26 @@ async fn every_route_stands_in_the_inventory_and_keeps_to_it() {
         let status = answer.unwrap_or_else(|error| panic!("{method} {path}: {error:?}")).status();
         assert_eq!(status == StatusCode::UNAUTHORIZED, access != Access::Anyone, "{method} {path}: {status}");
         assert!(!status.is_server_error(), "{method} {path}: {status}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_that_lets_its_name_mean_this_machine_gets_nothing() {
+    let server = TestServer::start_with(|settings| settings.host_names = Some("Tasks.example.com".to_owned())).await;
+    let ask = async |method: Method, path: &str, host: &str| {
+        let request = server.http.request(method, format!("{}{path}", server.base)).header("host", host);
+        request.header("content-type", "application/json").body("[]").send().await.unwrap()
+    };
+    for (method, path, _) in INVENTORY {
+        let path = path.replace("{id}", "1").replace("{*rest}", "1/started").replace("{name}", "unknown");
+        let method = Method::from_bytes(method.replace("ANY", "GET").as_bytes()).unwrap();
+        let answer = ask(method.clone(), &path, "evil.example:3000").await;
+        assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{method} {path}");
+        let sentence = answer.text().await.unwrap();
+        assert!(sentence.contains("evil.example") && sentence.contains("TASKSCOPE_HOST_NAMES"), "{sentence}");
+    }
+    for host in ["tasks.example.com", "localhost:3000", "127.0.0.1", "[::1]"] {
+        assert_eq!(ask(Method::GET, "/monitoring", host).await.status(), StatusCode::OK, "{host}");
     }
 }
 

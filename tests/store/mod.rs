@@ -149,6 +149,47 @@ async fn an_event_that_postgres_refuses_costs_no_other() {
         .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_letters_are_seen_taken_along_and_sent_again_after_a_fix() {
+    let server = TestServer::start().await;
+    let replay = async || -> serde_json::Value { server.post("/api/v1/dead-letters/replay", "", "").await.json().await.unwrap() };
+    assert_eq!(server.json("/api/v1/dead-letters").await["total_count"], 0);
+    assert_eq!(server.get("/api/v1/dead-letters/export").await.text().await.unwrap(), "");
+    server.sql("alter table task_execution_logs add constraint no_poison check (task_id not like 'poison%')").await;
+    server.sql("insert into dead_letters (reason, event) values ('damaged', '{\"torn')").await;
+    let event = |id: i32| json!({"type": "task_completed", "task_id": format!("poison-{id}"), "task_name": "t", "timestamp": "2026-11-20T10:00:00Z"});
+    server.report(&json!((0..3).map(event).collect::<Vec<_>>())).await;
+    let letters = async |count: i64| {
+        server.until("all letters are there", async || server.count("select count(*) from dead_letters").await == count).await;
+    };
+    letters(4).await;
+    let page = server.json("/api/v1/dead-letters?page=2&page_size=3").await;
+    assert_eq!(
+        (&page["total_count"], &page["total_pages"], &page["items"][0]["reason"]),
+        (&json!(4), &json!(2), &json!("damaged"))
+    );
+    let newest = &server.json("/api/v1/dead-letters").await["items"][0];
+    assert!(
+        newest["reason"].as_str().unwrap().contains("no_poison") && newest["event"].as_str().unwrap().contains("poison-"),
+        "{newest}"
+    );
+    let export = server.get("/api/v1/dead-letters/export").await.text().await.unwrap();
+    let lines: Vec<serde_json::Value> = export.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((lines.len(), lines[0]["event"].as_str()), (4, Some("{\"torn")));
+    // Nothing is mended yet: they come back.
+    assert_eq!(replay().await, json!({"accepted": 3, "unreadable": 1}));
+    server.until("they were refused again", async || server.count("select max(id) from dead_letters").await == 7).await;
+    letters(4).await;
+    server.sql("alter table task_execution_logs drop constraint no_poison").await;
+    assert_eq!(replay().await, json!({"accepted": 3, "unreadable": 1}));
+    server.executions(3).await;
+    letters(1).await;
+    assert_eq!(replay().await, json!({"accepted": 0, "unreadable": 1}));
+    for wrong in ["page=0", "page_size=51", "size=1"] {
+        assert_eq!(server.get(&format!("/api/v1/dead-letters?{wrong}")).await.status(), 400, "{wrong}");
+    }
+}
+
 /// The time that Postgres spends on status changes depends on this: see the migration.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_index_mentions_status() {

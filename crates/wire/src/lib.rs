@@ -6,6 +6,7 @@
 mod analysis;
 mod clean;
 mod cursor;
+mod dead_letter;
 mod event;
 mod heartbeat;
 mod json;
@@ -32,6 +33,7 @@ pub use analysis::{
 };
 pub use clean::{MAX_DEPTH, clean};
 pub use cursor::{Cursor, ParseCursorError};
+pub use dead_letter::{DeadLetter, DeadLetterQuery, Replayed};
 pub use event::{Attribution, EventKind, Finish, Source, TaskEvent, limits};
 pub use heartbeat::Heartbeat;
 pub use json::Json;

@@ -15,6 +15,9 @@ pub struct Workers {
     pub workers: Vec<WorkerState>,
     /// Every queue in which something waits or from which a living worker takes, by name.
     pub queues: Vec<QueueState>,
+    /// Events that were accepted and couldn't be stored: `/api/v1/dead-letters` has them.
+    #[serde(default)]
+    pub dead_letters: i64,
 }
 
 /// A worker that sends heartbeats.

@@ -10,7 +10,11 @@ use axum::{
 use taskscope_wire::{ErrorBody, InvalidQuery};
 use taskscope_workload::{ServiceError, TriggerError};
 
-use crate::server::{new_request_id, recorder::SpoolError, store::StoreError};
+use crate::server::{
+    new_request_id,
+    recorder::{ReplayError, SpoolError},
+    store::StoreError,
+};
 
 /// Seconds after which a caller that was refused for load should come again.
 const RETRY_AFTER_SECONDS: &str = "1";
@@ -26,6 +30,8 @@ pub(super) enum ApiError {
     Forbidden(String),
     /// A page of another site asked.
     CrossSite,
+    /// The request names a host that isn't this server.
+    StrangeHost(String),
     /// There is no such thing.
     NotFound(String),
     /// The same, in a whole sentence.
@@ -54,6 +60,10 @@ impl IntoResponse for ApiError {
             ),
             Self::Forbidden(error) => (StatusCode::UNAUTHORIZED, error),
             Self::CrossSite => (StatusCode::FORBIDDEN, "pages of other sites may not call this".to_owned()),
+            Self::StrangeHost(host) => (
+                StatusCode::FORBIDDEN,
+                format!("{host:?} is no name of this server; one that a proxy passes on must be in TASKSCOPE_HOST_NAMES"),
+            ),
             Self::NotFound(what) => (StatusCode::NOT_FOUND, format!("there is no {what}")),
             Self::Unknown(error) => (StatusCode::NOT_FOUND, error),
             Self::Conflict(error) => (StatusCode::CONFLICT, error),
@@ -96,6 +106,15 @@ pub(super) async fn method_not_allowed() -> Response {
 impl From<InvalidQuery> for ApiError {
     fn from(error: InvalidQuery) -> Self {
         Self::Invalid(error.to_string())
+    }
+}
+
+impl From<ReplayError> for ApiError {
+    fn from(error: ReplayError) -> Self {
+        match error {
+            ReplayError::Spool(error) => error.into(),
+            ReplayError::Store(error) => error.into(),
+        }
     }
 }
 

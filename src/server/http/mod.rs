@@ -2,6 +2,7 @@
 
 mod access;
 mod analysis;
+mod dead_letters;
 mod error;
 mod extract;
 mod health;
@@ -34,6 +35,7 @@ use tower_http::{
     set_header::SetResponseHeaderLayer,
 };
 
+pub use access::HostNames;
 pub use openapi::openapi;
 
 use super::{hub::Hub, new_request_id, recorder::Recorder, store::Store, workload::Workload};
@@ -56,6 +58,8 @@ pub struct AppState {
     pub workload: Workload,
     /// What reporters must present.
     pub ingest_token: IngestToken,
+    /// Under which names it may be asked.
+    pub host_names: HostNames,
     /// Figures about the server itself.
     pub figures: Figures,
 }
@@ -143,6 +147,9 @@ pub fn router(state: AppState) -> (Router, Vec<RouteInfo>) {
         .route("GET", "/api/v1/monitoring/executions/{id}", Anyone, get(monitoring::execution))
         .route("GET", "/api/v1/monitoring/events", Anyone, get(monitoring::events))
         .route("GET", "/api/v1/monitoring/workers", Anyone, get(workers::workers))
+        .route("GET", "/api/v1/dead-letters", Anyone, get(dead_letters::list))
+        .route("GET", "/api/v1/dead-letters/export", Anyone, get(dead_letters::export))
+        .route("POST", "/api/v1/dead-letters/replay", Anyone, post(dead_letters::replay))
         .route("GET", "/api/v1/imports", Anyone, get(tasks::imports))
         .route("GET", "/api/v1/tasks", Anyone, get(tasks::list))
         .route("POST", "/api/v1/tasks/{name}", Anyone, post(tasks::trigger))
@@ -178,10 +185,12 @@ pub fn router(state: AppState) -> (Router, Vec<RouteInfo>) {
         .route("GET", "/ws", Anyone, get(socket::watch))
         .route("ANY", "/api/{*rest}", Anyone, any(error::no_such_path));
     let (router, routes) = pages::add(table.router, table.routes, &state);
+    let host_names = state.host_names.clone();
     let router = router
         .method_not_allowed_fallback(error::method_not_allowed)
         .with_state(state)
         .layer(middleware::from_fn(access::refuse_cross_site))
+        .layer(middleware::from_fn_with_state(host_names, access::refuse_strange_host))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(header("x-content-type-options", "nosniff"))
         .layer(header("referrer-policy", "same-origin"))

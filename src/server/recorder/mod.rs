@@ -19,12 +19,12 @@ use std::{
 };
 
 use futures::future::OptionFuture;
-use taskscope_wire::{Attribution, EventKind, Finish, Source, TaskEvent, taskiq};
+use taskscope_wire::{Attribution, DeadLetter, EventKind, Finish, Replayed, Source, TaskEvent, taskiq};
 use tokio::{sync::Notify, task::JoinHandle};
 
 pub use self::{
     fold::{WORKER_GONE, fold},
-    spool::{Spool, SpoolError},
+    spool::{Findings, Spool, SpoolError, SpoolFile},
 };
 use self::{
     spool::Spooled,
@@ -32,7 +32,7 @@ use self::{
 };
 use super::{
     hub::Hub,
-    store::{Replaced, Store},
+    store::{Replaced, Store, StoreError},
 };
 
 /// Events that are written together when that many wait. A batch may be larger, since requests aren't split.
@@ -43,6 +43,17 @@ const LARGE_BATCH: usize = 4000;
 const FOREIGN_POLL: Duration = Duration::from_secs(1);
 /// The same while events wait.
 const BUSY_POLL: Duration = Duration::from_millis(250);
+
+/// Why dead letters could not be sent again. Those that were not are still there.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The spool takes no more.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// They can't be read, or not be removed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
 
 /// Takes events and sees that they are stored.
 #[derive(Debug, Clone)]
@@ -103,6 +114,29 @@ impl Recorder {
             self.accept(ends).await?;
         }
         Ok(())
+    }
+
+    /// Takes the events that Postgres has refused so far anew, and forgets their letters; what isn't an event stays. Cut off in between, some come
+    /// twice, which changes nothing.
+    ///
+    /// # Errors
+    /// Postgres doesn't answer, or the spool takes no more.
+    pub async fn replay_dead_letters(&self) -> Result<Replayed, ReplayError> {
+        let last = self.store.last_dead_letter().await?;
+        let (mut after, mut replayed) = (0, Replayed::default());
+        loop {
+            let letters = self.store.dead_letters_between(after, last, BATCH as i64).await?;
+            let Some(newest) = letters.last() else { return Ok(replayed) };
+            after = newest.id;
+            let read = |letter: &DeadLetter| Some((letter.id, serde_json::from_str(&letter.event).ok()?));
+            let (ids, events): (Vec<i64>, Vec<TaskEvent>) = letters.iter().filter_map(read).unzip();
+            replayed.unreadable += (letters.len() - ids.len()) as u64;
+            if !events.is_empty() {
+                replayed.accepted += events.len() as u64;
+                self.accept(events).await?;
+                self.store.forget_dead_letters(&ids).await?;
+            }
+        }
     }
 
     /// Moves events from the spool to Postgres, for ever.

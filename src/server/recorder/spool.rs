@@ -12,6 +12,8 @@
 //! Postgres keeps up nothing is read and decoded again. SQLite before 3.51.3 can lose committed WAL data when a checkpoint races a
 //! writer, so older ones are refused at start (one connection would avoid the race too).
 
+mod tools;
+
 use std::{
     collections::BTreeMap,
     path::Path,
@@ -25,6 +27,10 @@ use rusqlite::{Connection, params};
 use taskscope_wire::TaskEvent;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+pub use self::tools::{Findings, SpoolFile};
+
+/// Its file in its directory.
+const FILE: &str = "spool.sqlite3";
 /// The oldest SQLite that doesn't have the WAL-reset bug.
 const OLDEST_SQLITE: i32 = 3_051_003;
 /// Requests that may wait for the thread.
@@ -131,10 +137,7 @@ impl Spool {
     /// # Errors
     /// The file can't be opened or is no spool.
     pub fn open(directory: &Path, limit_bytes: u64) -> Result<Self, SpoolError> {
-        if rusqlite::version_number() < OLDEST_SQLITE {
-            return Err(SpoolError::Disk(format!("SQLite {} is older than 3.51.3 and may lose data", rusqlite::version())));
-        }
-        let connection = open(&directory.join("spool.sqlite3"))?;
+        let connection = open(&directory.join(FILE))?;
         let gauges = Arc::new(Gauges::default());
         let (events, bytes): (u64, u64) =
             connection.query_row("select coalesce(sum(count), 0), coalesce(sum(bytes), 0) from batches", [], |row| {
@@ -227,6 +230,9 @@ fn encode(events: &[TaskEvent]) -> Result<String, serde_json::Error> {
 }
 
 fn open(path: &Path) -> Result<Connection, SpoolError> {
+    if rusqlite::version_number() < OLDEST_SQLITE {
+        return Err(SpoolError::Disk(format!("SQLite {} is older than 3.51.3 and may lose data", rusqlite::version())));
+    }
     let connection = Connection::open(path)?;
     connection.execute_batch(
         "pragma locking_mode = exclusive;

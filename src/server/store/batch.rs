@@ -60,23 +60,6 @@ impl Store {
             loaded: Loaded::default(),
         })
     }
-
-    /// Keeps an event that Postgres refuses, with its reason.
-    ///
-    /// # Errors
-    /// Postgres doesn't answer.
-    pub async fn bury(&self, event: &str, reason: &str) -> Result<(), StoreError> {
-        sqlx::query!("insert into dead_letters (event, reason) values ($1, $2)", event, reason).execute(&self.pool).await?;
-        Ok(())
-    }
-
-    /// How many events Postgres refused.
-    ///
-    /// # Errors
-    /// Postgres doesn't answer.
-    pub async fn dead_letters(&self) -> Result<i64, StoreError> {
-        Ok(sqlx::query_scalar!(r#"select count(*) as "count!" from dead_letters"#).fetch_one(&self.pool).await?)
-    }
 }
 
 impl BatchTx {

@@ -8,6 +8,7 @@ mod analysis;
 mod attempt;
 mod batch;
 mod copy;
+mod dead_letters;
 mod events;
 mod executions;
 mod filter;

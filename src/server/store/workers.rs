@@ -175,7 +175,9 @@ impl Store {
                     queue_of(&mut queues, queue).workers += 1;
                 }
             }
-            Ok(Workers { generated_at: Utc::now(), position, workers, queues: queues.into_values().collect() })
+            let dead_letters =
+                sqlx::query_scalar!(r#"select count(*) as "count!" from dead_letters"#).fetch_one(&mut *tx).await?;
+            Ok(Workers { generated_at: Utc::now(), position, workers, queues: queues.into_values().collect(), dead_letters })
         })
         .await
     }
