@@ -214,7 +214,10 @@ async fn spool(config: &Config, command: SpoolCommand) -> anyhow::Result<()> {
         SpoolCommand::Verify => {
             let findings = spool.verify()?;
             println!("{findings}");
-            ensure!(findings.flaws.is_empty(), "the spool has flaws; taskscope spool export writes out what can be read");
+            ensure!(
+                findings.flaws.is_empty(),
+                "the spool has flaws; taskscope spool export writes out what stands before a batch that can't be read"
+            );
         }
         SpoolCommand::Export { file: None } => {
             let written = spool.export(std::io::stdout().lock())?;

@@ -12,10 +12,10 @@
 //! Postgres keeps up nothing is read and decoded again. SQLite before 3.51.3 can lose committed WAL data when a checkpoint races a
 //! writer, so older ones are refused at start (one connection would avoid the race too).
 
+mod held;
 mod tools;
 
 use std::{
-    collections::BTreeMap,
     path::Path,
     sync::{
         Arc,
@@ -27,6 +27,7 @@ use rusqlite::{Connection, params};
 use taskscope_wire::TaskEvent;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use self::held::Held;
 pub use self::tools::{Findings, SpoolFile};
 
 /// Its file in its directory.
@@ -39,8 +40,6 @@ const QUEUE: usize = 4096;
 const GROUP: usize = 1024;
 /// About what an event takes.
 const USUAL_BYTES: usize = 320;
-/// Bytes in the file of the events that are held in memory too, where they take about twice as much.
-const HELD_BYTES: usize = 12 * 1024 * 1024;
 /// Bytes after which a read ends.
 const LARGEST_READ: usize = 8 * 1024 * 1024;
 
@@ -229,6 +228,13 @@ fn encode(events: &[TaskEvent]) -> Result<String, serde_json::Error> {
     String::from_utf8(lines).map_err(serde::ser::Error::custom)
 }
 
+/// Puts a batch behind the others; its id.
+fn insert(connection: &Connection, lines: &str, count: u64) -> Result<i64, rusqlite::Error> {
+    let insert = "insert into batches (count, bytes, lines) values (?1, ?2, ?3)";
+    connection.prepare_cached(insert)?.execute(params![count, lines.len() as u64, lines])?;
+    Ok(connection.last_insert_rowid())
+}
+
 fn open(path: &Path) -> Result<Connection, SpoolError> {
     if rusqlite::version_number() < OLDEST_SQLITE {
         return Err(SpoolError::Disk(format!("SQLite {} is older than 3.51.3 and may lose data", rusqlite::version())));
@@ -246,35 +252,6 @@ fn open(path: &Path) -> Result<Connection, SpoolError> {
          );",
     )?;
     Ok(connection)
-}
-
-/// Events in memory by the ids of their batches. What doesn't fit is read from the file.
-#[derive(Debug, Default)]
-struct Held {
-    batches: BTreeMap<i64, (usize, Vec<TaskEvent>)>,
-    bytes: usize,
-}
-
-impl Held {
-    fn keep(&mut self, id: i64, bytes: usize, events: Vec<TaskEvent>) {
-        if self.bytes + bytes <= HELD_BYTES {
-            self.bytes += bytes;
-            self.batches.insert(id, (bytes, events));
-        }
-    }
-
-    /// Whoever reads gets them; one who reads them again gets them from the file.
-    fn take(&mut self, id: i64) -> Option<Vec<TaskEvent>> {
-        let (bytes, events) = self.batches.remove(&id)?;
-        self.bytes -= bytes;
-        Some(events)
-    }
-
-    fn forget(&mut self, up_to: i64) {
-        while let Some(entry) = self.batches.first_entry().filter(|entry| *entry.key() <= up_to) {
-            self.bytes -= entry.remove().0;
-        }
-    }
 }
 
 struct Worker {
@@ -345,9 +322,7 @@ impl Worker {
     /// The id of the batch.
     fn insert(&mut self, lines: &str, count: u64) -> Result<i64, rusqlite::Error> {
         self.sync_at_commit(true)?;
-        let insert = "insert into batches (count, bytes, lines) values (?1, ?2, ?3)";
-        self.connection.prepare_cached(insert)?.execute(params![count, lines.len() as u64, lines])?;
-        Ok(self.connection.last_insert_rowid())
+        insert(&self.connection, lines, count)
     }
 
     fn answer(&mut self, command: Command) {

@@ -1,8 +1,14 @@
 //! Events that were accepted and couldn't be stored, each with the reason.
 
+use sqlx::{Postgres, Transaction};
 use taskscope_wire::{DeadLetter, DeadLetterQuery, Page};
 
 use super::{Store, StoreError, read};
+
+/// How many there are.
+pub(super) async fn count_dead_letters(tx: &mut Transaction<'static, Postgres>) -> Result<i64, StoreError> {
+    Ok(sqlx::query_scalar!(r#"select count(*) as "count!" from dead_letters"#).fetch_one(&mut **tx).await?)
+}
 
 impl Store {
     /// Keeps an event that Postgres refuses, with its reason.
@@ -14,14 +20,6 @@ impl Store {
         Ok(())
     }
 
-    /// How many there are.
-    ///
-    /// # Errors
-    /// Postgres doesn't answer.
-    pub async fn dead_letters(&self) -> Result<i64, StoreError> {
-        Ok(sqlx::query_scalar!(r#"select count(*) as "count!" from dead_letters"#).fetch_one(&self.pool).await?)
-    }
-
     /// A page of them, newest first.
     ///
     /// # Errors
@@ -29,7 +27,7 @@ impl Store {
     pub async fn dead_letter_page(&self, query: &DeadLetterQuery) -> Result<Page<DeadLetter>, StoreError> {
         read(async {
             let mut tx = self.snapshot().await?;
-            let total = sqlx::query_scalar!(r#"select count(*) as "count!" from dead_letters"#).fetch_one(&mut *tx).await?;
+            let total = count_dead_letters(&mut tx).await?;
             let letters = sqlx::query_as!(
                 DeadLetter,
                 "select id, received_at, reason, event from dead_letters order by id desc limit $1 offset $2",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use taskscope_wire::{Heartbeat, Json, QueueState, RunningTask, Source, StallReason, WorkerHealth, WorkerState, Workers};
 
-use super::{BatchTx, Store, StoreError, position, read};
+use super::{BatchTx, Store, StoreError, dead_letters::count_dead_letters, position, read};
 
 /// Workers on the page: those that were seen last.
 const MOST_WORKERS: i64 = 500;
@@ -175,8 +175,7 @@ impl Store {
                     queue_of(&mut queues, queue).workers += 1;
                 }
             }
-            let dead_letters =
-                sqlx::query_scalar!(r#"select count(*) as "count!" from dead_letters"#).fetch_one(&mut *tx).await?;
+            let dead_letters = count_dead_letters(&mut tx).await?;
             Ok(Workers { generated_at: Utc::now(), position, workers, queues: queues.into_values().collect(), dead_letters })
         })
         .await

@@ -9,10 +9,10 @@ use std::{
 };
 
 use anyhow::Context;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row};
 use taskscope_wire::TaskEvent;
 
-use super::{FILE, encode, open};
+use super::{FILE, encode, insert, open};
 
 /// Events that an import puts into one batch: as many as the recorder writes together.
 const BATCH: usize = 1000;
@@ -64,7 +64,7 @@ impl SpoolFile {
         Ok(Self(open(&path).with_context(|| format!("{} can't be opened", path.display()))?))
     }
 
-    /// Looks at every page and every event, in as much memory as one batch takes.
+    /// Looks at every page and every event, in as much memory as one batch and what is told of flaws take.
     ///
     /// # Errors
     /// The file can't be read any further.
@@ -112,10 +112,8 @@ impl SpoolFile {
     pub fn import(&mut self, from: impl BufRead) -> anyhow::Result<u64> {
         let transaction = self.0.transaction()?;
         let (mut events, mut imported) = (Vec::with_capacity(BATCH), 0);
-        let insert = |events: &mut Vec<TaskEvent>| -> anyhow::Result<()> {
-            let lines = encode(events)?;
-            let sql = "insert into batches (count, bytes, lines) values (?1, ?2, ?3)";
-            transaction.prepare_cached(sql)?.execute(params![events.len() as u64, lines.len() as u64, lines])?;
+        let append = |events: &mut Vec<TaskEvent>| -> anyhow::Result<()> {
+            insert(&transaction, &encode(events)?, events.len() as u64)?;
             events.clear();
             Ok(())
         };
@@ -129,11 +127,11 @@ impl SpoolFile {
             events.push(event);
             imported += 1;
             if events.len() == BATCH {
-                insert(&mut events)?;
+                append(&mut events)?;
             }
         }
         if !events.is_empty() {
-            insert(&mut events)?;
+            append(&mut events)?;
         }
         transaction.commit()?;
         Ok(imported)

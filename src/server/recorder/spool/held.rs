@@ -1,0 +1,35 @@
+use std::collections::BTreeMap;
+
+use taskscope_wire::TaskEvent;
+
+/// Bytes in the file of the events that are held in memory too, where they take about twice as much.
+const HELD_BYTES: usize = 12 * 1024 * 1024;
+
+/// Events in memory by the ids of their batches. What doesn't fit is read from the file.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    batches: BTreeMap<i64, (usize, Vec<TaskEvent>)>,
+    bytes: usize,
+}
+
+impl Held {
+    pub(super) fn keep(&mut self, id: i64, bytes: usize, events: Vec<TaskEvent>) {
+        if self.bytes + bytes <= HELD_BYTES {
+            self.bytes += bytes;
+            self.batches.insert(id, (bytes, events));
+        }
+    }
+
+    /// Whoever reads gets them; one who reads them again gets them from the file.
+    pub(super) fn take(&mut self, id: i64) -> Option<Vec<TaskEvent>> {
+        let (bytes, events) = self.batches.remove(&id)?;
+        self.bytes -= bytes;
+        Some(events)
+    }
+
+    pub(super) fn forget(&mut self, up_to: i64) {
+        while let Some(entry) = self.batches.first_entry().filter(|entry| *entry.key() <= up_to) {
+            self.bytes -= entry.remove().0;
+        }
+    }
+}
