@@ -12,10 +12,12 @@ use crate::{
     components::{ConnectionStatus, THEME_SCRIPT, ThemeSwitch, url},
     live::{Connection, provide_live, use_live},
     pages::{
-        AnalysisPage, ExecutionPage, History, KnowledgePage, NotFound, Overview, ProposalPage, RunPage, TITLE, TaskTypePage,
-        TasksPage, TopicPage, WorkersPage,
+        AccessPage, AnalysisPage, ExecutionPage, History, KnowledgePage, NotFound, Overview, ProposalPage, RunPage, TITLE,
+        TaskTypePage, TasksPage, TopicPage, WorkersPage,
     },
+    server_fns::get_me,
 };
+use taskscope_wire::Me;
 
 /// The HTML around the app. The theme is set before anything is painted.
 pub fn shell(options: LeptosOptions) -> impl IntoView {
@@ -65,6 +67,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/monitoring/analysis/:id") view={Lazy::<RunPage>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/monitoring/proposals/:id") view={Lazy::<ProposalPage>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/monitoring/knowledge") view={Lazy::<KnowledgePage>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/monitoring/access") view={Lazy::<AccessPage>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/monitoring/knowledge/:id") view={Lazy::<TopicPage>::new()} ssr=SsrMode::Async/>
                 </Routes>
             </main>
@@ -84,6 +87,7 @@ fn Header() -> impl IntoView {
         Connection::Disconnected { retry_in } => Some(retry_in),
         Connection::Connecting | Connection::Connected => None,
     });
+    let me = Resource::new(|| (), |()| get_me());
     view! {
         <header class="header">
             <a class="wordmark" href=url::OVERVIEW aria-label=format!("Taskscope, {TITLE}")>
@@ -99,12 +103,34 @@ fn Header() -> impl IntoView {
                 <A href=url::TASKS>"Tasks"</A>
                 <A href=url::ANALYSIS>"Analysis"</A>
                 <A href=url::KNOWLEDGE>"Knowledge"</A>
+                <A href=url::ACCESS>"Access"</A>
                 <a href="/api/docs" rel="external">"API"</a>
             </nav>
             <div class="header-end">
+                <Transition fallback=|| ()>
+                    {Suspend::new(async move { me.await.ok().map(|me| view! { <Account me/> }) })}
+                </Transition>
                 <ConnectionStatus connected retry_in/>
                 <ThemeSwitch/>
             </div>
         </header>
     }
+}
+
+/// Who the reader is, and the way out. Nothing where no login is asked for.
+#[component]
+fn Account(me: Me) -> impl IntoView {
+    let Me { name, session, .. } = me;
+    name.map(|name| {
+        view! {
+            <div class="account">
+                <a href=url::ACCESS>{name}</a>
+                {session.then(|| view! {
+                    <form method="post" action=url::LOGOUT>
+                        <button type="submit" class="button">"Log out"</button>
+                    </form>
+                })}
+            </div>
+        }
+    })
 }

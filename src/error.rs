@@ -13,6 +13,12 @@ pub enum AppError {
     /// Postgres doesn't answer. Events are kept in the spool meanwhile.
     #[error("The database is not reachable. Events are being kept and will appear when it is back.")]
     DatabaseAway,
+    /// It is not known who asks: the session is over, or there was none.
+    #[error("Log in to see this.")]
+    LoginNeeded,
+    /// It is known who asks, and they may not; the sentence says what is needed.
+    #[error("{0}")]
+    NotAllowed(String),
     /// There is no such thing.
     #[error("There is no {0}.")]
     NotFound(String),

@@ -4,7 +4,7 @@
 
 use std::{
     fs::File,
-    io::{BufReader, BufWriter},
+    io::{BufReader, BufWriter, IsTerminal},
     path::PathBuf,
     process::ExitCode,
     str::FromStr,
@@ -12,8 +12,10 @@ use std::{
 
 use anyhow::{Context, bail, ensure};
 use clap::{Parser, Subcommand};
+use secrecy::ExposeSecret;
 use sqlx::postgres::PgConnectOptions;
 use taskscope::server::{
+    access::Gate,
     config::{Config, Settings},
     data_dir::DataDir,
     embedded_pg::EmbeddedPostgres,
@@ -23,7 +25,7 @@ use taskscope::server::{
     store::Store,
     worker,
 };
-use taskscope_wire::{ErrorBody, Triggered};
+use taskscope_wire::{AccountChange, ErrorBody, NewAccount, Role, Secret, Triggered};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -72,8 +74,32 @@ enum Command {
         #[command(subcommand)]
         command: SpoolCommand,
     },
+    /// Look after the accounts that people log in with.
+    Account {
+        #[command(subcommand)]
+        command: AccountCommand,
+    },
     /// Print the OpenAPI document.
     Openapi,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum AccountCommand {
+    /// Make one. The password is read from standard input.
+    Add {
+        /// Its name.
+        name: String,
+        /// What it may do.
+        #[arg(long, default_value = "viewer", value_name = "viewer|operator|admin")]
+        role: Role,
+    },
+    /// Give one a new password, read from standard input, and end its sessions.
+    Password {
+        /// Its name.
+        name: String,
+    },
+    /// List them.
+    List,
 }
 
 #[derive(Debug, Clone, Subcommand)]
@@ -120,6 +146,7 @@ async fn run(Arguments { settings, command }: Arguments) -> anyhow::Result<()> {
         }
         Command::Check { repair } => check(&config()?, repair).await,
         Command::Spool { command } => spool(&config()?, command).await,
+        Command::Account { command } => account(&config()?, command).await,
         Command::Openapi => {
             println!("{}", openapi().to_pretty_json()?);
             Ok(())
@@ -165,7 +192,10 @@ async fn trigger(config: &Config, name: &str, params: String, url: Option<String
         Err(()) => bail!("{base:?} is no URL of a server"),
     }
     let client = reqwest::Client::builder().no_proxy().build()?;
-    let request = client.post(address).json(&serde_json::json!({ "params": params }));
+    let mut request = client.post(address).json(&serde_json::json!({ "params": params }));
+    if let Some(token) = &config.api_token {
+        request = request.bearer_auth(token.expose_secret());
+    }
     let answer = request.send().await.with_context(|| format!("no server answers at {base}"))?;
     if answer.status().is_success() {
         let Triggered { task_id, task_name, queue } = answer.json().await?;
@@ -235,6 +265,41 @@ async fn spool(config: &Config, command: SpoolCommand) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+async fn account(config: &Config, command: AccountCommand) -> anyhow::Result<()> {
+    let store = Store::new(database(config)?);
+    store.migrate().await.context("the tables can't be brought up to this version")?;
+    let gate = Gate::new(config.login.clone(), None, store);
+    match command {
+        AccountCommand::Add { name, role } => {
+            gate.create_account(NewAccount { name: name.clone(), role, password: Some(password()?) }).await?;
+            println!("{name} can log in as {role}");
+        }
+        AccountCommand::Password { name } => {
+            let accounts = gate.accounts().await?;
+            let account = accounts.iter().find(|account| account.name.to_lowercase() == name.to_lowercase());
+            let id = account.with_context(|| format!("there is no account {name}"))?.id;
+            gate.change_account(id, AccountChange { password: Some(password()?), ..AccountChange::default() }).await?;
+            println!("{name} has a new password, and has to log in anew");
+        }
+        AccountCommand::List => {
+            for account in gate.accounts().await? {
+                println!("{}\t{}{}", account.name, account.role, if account.disabled { "\tdisabled" } else { "" });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A password from standard input: it stands in no list of processes and no history of a shell.
+fn password() -> anyhow::Result<Secret> {
+    if std::io::stdin().is_terminal() {
+        eprintln!("The password (it shows while it is typed), then Enter:");
+    }
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).context("the password can't be read from standard input")?;
+    Ok(Secret(line.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
 /// The database that the settings name, or the one of the server that runs in the data directory.

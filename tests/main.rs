@@ -8,6 +8,7 @@
     reason = "a test may panic, and its name says what it is for"
 )]
 
+mod access;
 mod analysis;
 mod api;
 mod live;

@@ -29,6 +29,11 @@ const RULES: &[(&str, &[&str], &str)] = &[
         &["server::http", "server::recorder", "server::hub", "super::http", "super::recorder", "super::hub"],
         "the store knows no other part of the server",
     ),
+    (
+        "src/server/access",
+        &["sqlx", "server::http", "server::recorder", "server::hub", "super::http", "super::hub"],
+        "access knows store and wire",
+    ),
     ("src/server/watchdog.rs", &["sqlx", "server::http", "super::http"], "the watchdog knows recorder, store and hub"),
     ("src/server/hub.rs", &["store", "sqlx", "server::http", "super::http"], "the hub knows wire only"),
 ];

@@ -57,6 +57,8 @@ export class Taskscope {
     readonly port: number,
     /** Whether the product's own worker runs too, with sample data. */
     working = false,
+    /** Settings that differ from the usual ones. */
+    settings: Record<string, string> = {},
   ) {
     this.url = `http://${HOST}:${port}`;
     this.process = new Background(name, directory, [PROGRAM], {
@@ -67,20 +69,22 @@ export class Taskscope {
         DATABASE_URL: undefined,
         TASKSCOPE_WORKER: String(working),
         TASKSCOPE_SAMPLE_DATA: String(working),
+        ...settings,
       },
     });
   }
 
   /** Starts an empty one. */
-  static async fresh(name: string, working = false): Promise<Taskscope> {
-    const server = new Taskscope(name, temporaryDirectory(), await freePort(), working);
+  static async fresh(name: string, working = false, settings: Record<string, string> = {}): Promise<Taskscope> {
+    const server = new Taskscope(name, temporaryDirectory(), await freePort(), working, settings);
     await server.start();
     return server;
   }
 
   async start(): Promise<void> {
     this.process.start();
-    await this.process.ready(async () => (await fetch(`${this.url}/readyz`).catch(() => undefined))?.status === 200);
+    // One that asks for a login says only that it doesn't know who asks, and not before the database is there.
+    await this.process.ready(async () => [200, 401].includes((await fetch(`${this.url}/readyz`).catch(() => undefined))?.status ?? 0));
   }
 
   async stop(): Promise<void> {

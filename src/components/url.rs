@@ -16,6 +16,12 @@ pub const WORKERS: &str = "/monitoring/workers";
 pub const TASKS: &str = "/monitoring/tasks";
 /// The analysis runs.
 pub const ANALYSIS: &str = "/monitoring/analysis";
+/// Accounts, tokens and the audit log.
+pub const ACCESS: &str = "/monitoring/access";
+/// Where people log in.
+pub const LOGIN: &str = "/login";
+/// Where they log out.
+pub const LOGOUT: &str = "/logout";
 /// The topics.
 pub const KNOWLEDGE: &str = "/monitoring/knowledge";
 /// The parameter of the analysis runs that opens the form for a new one.
@@ -32,6 +38,12 @@ pub const RUN: &str = "run";
 pub const FROM: &str = "from";
 /// The parameter of the history that names the execution whose details are open.
 pub const EXECUTION: &str = "execution";
+
+/// A page of the audit log, on the page of who may come in.
+#[must_use]
+pub fn access(page: i64) -> String {
+    with_params(ACCESS, &[(PAGE, page.to_string())])
+}
 
 /// A page of history. The first one is always that of now.
 #[must_use]

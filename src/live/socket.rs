@@ -10,15 +10,18 @@ use futures::{
     future::{Either, select},
     pin_mut,
 };
-use gloo_net::websocket::{Message, futures::WebSocket};
+use gloo_net::websocket::{Message, WebSocketError, futures::WebSocket};
 use gloo_timers::future::TimeoutFuture;
 use leptos::{ev, leptos_dom::helpers, prelude::*, task::spawn_local_scoped_with_cancellation};
 use taskscope_wire::LiveMessage;
 
 use super::{Connection, Live, backoff};
+use crate::{error::AppError, server_fns::get_me};
 
 /// The server tells how it is at least every 20 seconds, so that a connection silent for so long (in milliseconds) is dead.
 const SILENCE: u32 = 45_000;
+/// What the server closes with once the session is over (RFC 6455: a policy is violated).
+const SENT_AWAY: u16 = 1008;
 /// How often a page that gets no animation frames takes what came: it is hidden, or the browser doesn't draw it for another reason.
 const UNDRAWN: Duration = Duration::from_secs(1);
 
@@ -32,6 +35,10 @@ pub(super) fn run(live: Live) {
         loop {
             let greeted = connect(live, &inbox).await;
             failures = if greeted { 0 } else { failures + 1 };
+            // A browser doesn't say why a connection is refused.
+            if !greeted && get_me().await == Err(AppError::LoginNeeded) {
+                log_in_again();
+            }
             let pause = backoff(failures, js_sys::Math::random());
             live.set_connection(Connection::Disconnected { retry_in: pause.div_ceil(1000) });
             while woken.try_recv().is_ok() {}
@@ -67,6 +74,10 @@ async fn connect(live: Live, inbox: &Inbox) -> bool {
             match select(next, TimeoutFuture::new(SILENCE)).await {
                 Either::Left((Some(Ok(Message::Text(text))), _)) => text,
                 Either::Left((Some(Ok(Message::Bytes(_))), _)) => continue,
+                Either::Left((Some(Err(WebSocketError::ConnectionClose(close))), _)) if close.code == SENT_AWAY => {
+                    log_in_again();
+                    return greeted;
+                }
                 Either::Left((Some(Err(_)) | None, _)) | Either::Right(_) => return greeted,
             }
         };
@@ -81,6 +92,15 @@ async fn connect(live: Live, inbox: &Inbox) -> bool {
             live.set_connection(Connection::Connected);
         }
     }
+}
+
+/// Leads to the login, and from there back to this page.
+fn log_in_again() {
+    let location = window().location();
+    let here = location.pathname().unwrap_or_default() + &location.search().unwrap_or_default();
+    let next = String::from(js_sys::encode_uri_component(&here));
+    // Where it can't be left, the page says that it isn't connected.
+    let _ = location.assign(&format!("/login?next={next}"));
 }
 
 fn url(live: Live) -> String {

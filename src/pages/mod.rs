@@ -5,6 +5,8 @@
 
 #![expect(unreachable_pub, reason = "#[component] makes a second function of the same visibility, which nobody exports")]
 
+mod access;
+mod access_forms;
 mod analysis;
 mod analysis_actions;
 mod analysis_decisions;
@@ -33,6 +35,7 @@ mod task_type;
 mod tasks;
 mod workers;
 
+pub use access::AccessPage;
 pub use analysis::AnalysisPage;
 pub use analysis_run::RunPage;
 pub use execution::ExecutionPage;

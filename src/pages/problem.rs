@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use taskscope_wire::ServerState;
 
 use crate::{
-    components::{Notice, Tone, format},
+    components::{Notice, Tone, format, url},
     error::AppError,
     live::use_live,
 };
@@ -61,6 +61,19 @@ pub fn Problem(
             }
             .into_any()
         }
+        AppError::LoginNeeded => view! {
+            <Notice tone=Tone::Calm title="You are not logged in">
+                <p>"The session is over, or was ended. " <a href=url::LOGIN rel="external">"Log in"</a></p>
+            </Notice>
+        }
+        .into_any(),
+        AppError::NotAllowed(_) => view! {
+            <Notice tone=Tone::Wrong title="Your role doesn't allow this">
+                <p>{text}</p>
+                {link}
+            </Notice>
+        }
+        .into_any(),
         AppError::Refused(_) => view! {
             <Notice tone=Tone::Wrong title="This can't be done">
                 <p>{text}</p>

@@ -1,17 +1,22 @@
 //! The configuration: `Leptos.toml`, then environment, then flags.
 
+mod login;
+
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use clap::Args;
 use leptos::{config::LeptosOptions, prelude::get_configuration};
+use reqwest::Url;
 use secrecy::SecretString;
 use serde::Deserialize;
 use taskscope_workload::WorkloadConfig;
+
+use super::access::Login;
 
 /// What can be set. In `Leptos.toml` the same names stand in a table `[taskscope]`, without the prefix and in lower case.
 #[derive(Debug, Clone, Default, Args, Deserialize)]
@@ -33,6 +38,31 @@ pub struct Settings {
     /// What clients must send in `access-token` or as a bearer token to report events; on loopback none is needed.
     #[arg(long, env = "TASKSCOPE_INGEST_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub ingest_token: Option<String>,
+    /// Who is let in: `none` asks for no login, on loopback only; `accounts` asks for a name and a password; `proxy` believes the headers of a proxy
+    /// in front [default: none].
+    #[arg(long, env = "TASKSCOPE_LOGIN", value_name = "none|accounts|proxy")]
+    pub login: Option<String>,
+    /// The password of the account `admin`, which is made where there is no admin yet.
+    #[arg(long, env = "TASKSCOPE_ADMIN_PASSWORD", value_name = "PASSWORD", hide_env_values = true)]
+    pub admin_password: Option<String>,
+    /// Where people reach the server, such as https://tasks.example.com; with https, browsers send the session's cookie only encrypted.
+    #[arg(long, env = "TASKSCOPE_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<String>,
+    /// Where a proxy that is believed calls from: addresses or networks, with commas between [default: 127.0.0.0/8,::1/128].
+    #[arg(long, env = "TASKSCOPE_PROXY_ADDRESSES", value_name = "NETWORKS")]
+    pub proxy_addresses: Option<String>,
+    /// The header in which the proxy says who somebody is [default: x-forwarded-user].
+    #[arg(long, env = "TASKSCOPE_PROXY_NAME_HEADER", value_name = "HEADER")]
+    pub proxy_name_header: Option<String>,
+    /// The header in which the proxy says their role, if it does: viewer, operator or admin.
+    #[arg(long, env = "TASKSCOPE_PROXY_ROLE_HEADER", value_name = "HEADER")]
+    pub proxy_role_header: Option<String>,
+    /// The role of those of whom neither the proxy nor an account of their name says one; `none` keeps them out [default: viewer].
+    #[arg(long, env = "TASKSCOPE_PROXY_DEFAULT_ROLE", value_name = "ROLE")]
+    pub proxy_default_role: Option<String>,
+    /// What `taskscope trigger` shows to a server that asks for a login.
+    #[arg(long, env = "TASKSCOPE_API_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub api_token: Option<String>,
     /// Names under which the server may be asked besides IP addresses and `localhost`, as a proxy passes them on: with commas between.
     #[arg(long, env = "TASKSCOPE_HOST_NAMES", value_name = "NAMES")]
     pub host_names: Option<String>,
@@ -86,8 +116,16 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Days that executions are kept.
     pub retention_days: u32,
-    /// What clients must present to report events.
-    pub ingest_token: Option<String>,
+    /// What clients must present to report events, unless they have a token with a name. Made up where a login is asked for and none is set.
+    pub ingest_token: Option<SecretString>,
+    /// Who is let in.
+    pub login: Login,
+    /// The password of the first admin.
+    pub admin_password: Option<SecretString>,
+    /// Where people reach the server.
+    pub public_url: Option<Url>,
+    /// What `taskscope trigger` shows.
+    pub api_token: Option<SecretString>,
     /// Under which names the server may be asked, besides IP addresses and `localhost`.
     pub host_names: Vec<String>,
     /// Bytes of events that may wait for the database.
@@ -116,7 +154,6 @@ impl Config {
         let addr: SocketAddr = addr
             .parse()
             .with_context(|| format!("TASKSCOPE_ADDR must be an address and a port such as 127.0.0.1:3000, not {addr:?}"))?;
-        refuse_strangers(addr.ip())?;
         let retention_days = flags_and_env.retention_days.or(from_file.retention_days).unwrap_or(30);
         ensure!((1..=3650).contains(&retention_days), "TASK_LOG_RETENTION_DAYS must be 1 to 3650, not {retention_days}");
         let spool_limit_mb = flags_and_env.spool_limit_mb.or(from_file.spool_limit_mb).unwrap_or(2048);
@@ -124,6 +161,15 @@ impl Config {
         let stall_floor = flags_and_env.stall_floor_seconds.or(from_file.stall_floor_seconds).unwrap_or(60);
         ensure!((1..=604_800).contains(&stall_floor), "TASKSCOPE_STALL_FLOOR_SECONDS must be 1 to 604800, not {stall_floor}");
         let workload = workload(&flags_and_env, &from_file, retention_days)?;
+        let given = |field: Field| {
+            let text = field(&flags_and_env).clone().or_else(|| field(&from_file).clone());
+            text.filter(|text| !text.is_empty())
+        };
+        let login::Checked { login, public_url, ingest_token } = login::check(addr, given)?;
+        let mut host_names = host_names(given(|settings| &settings.host_names).as_deref().unwrap_or_default())?;
+        host_names.extend(public_url.as_ref().and_then(|url| url.host_str().map(str::to_ascii_lowercase)));
+        let admin_password = given(|settings| &settings.admin_password).map(Into::into);
+        let api_token = given(|settings| &settings.api_token).map(Into::into);
         Ok(Self {
             database_url: flags_and_env.database_url.or(from_file.database_url).filter(|url| !url.is_empty()),
             addr,
@@ -132,8 +178,12 @@ impl Config {
                 None => default_data_dir()?,
             },
             retention_days,
-            ingest_token: flags_and_env.ingest_token.or(from_file.ingest_token).filter(|token| !token.is_empty()),
-            host_names: host_names(flags_and_env.host_names.or(from_file.host_names).as_deref().unwrap_or_default())?,
+            ingest_token,
+            login,
+            admin_password,
+            public_url,
+            api_token,
+            host_names,
             stall_floor: Duration::from_secs(stall_floor),
             worker: flags_and_env.worker.or(from_file.worker).unwrap_or(true),
             sample_data: flags_and_env.sample_data.or(from_file.sample_data).unwrap_or(false),
@@ -141,6 +191,14 @@ impl Config {
             spool_limit_bytes: spool_limit_mb.saturating_mul(1024 * 1024),
             leptos: leptos_options(file.as_deref(), addr)?,
         })
+    }
+}
+
+impl Config {
+    /// Whether browsers reach the server encrypted only.
+    #[must_use]
+    pub fn is_reached_by_https(&self) -> bool {
+        self.public_url.as_ref().is_some_and(|url| url.scheme() == "https")
     }
 }
 
@@ -188,17 +246,6 @@ fn host_names(list: &str) -> anyhow::Result<Vec<String>> {
             Ok(name)
         })
         .collect()
-}
-
-/// Login doesn't exist yet, so nobody but this machine may reach the server.
-fn refuse_strangers(address: IpAddr) -> anyhow::Result<()> {
-    if !address.is_loopback() {
-        bail!(
-            "TASKSCOPE_ADDR {address} can be reached from other machines, and this version has no login yet: use a loopback address such as \
-             127.0.0.1, with a proxy that authenticates in front of it"
-        );
-    }
-    Ok(())
 }
 
 /// `Leptos.toml` named by `LEPTOS_CONFIG`, in the working directory, or above the program.
@@ -274,7 +321,7 @@ mod tests {
     fn wrong_values_are_sentences() {
         let cases = [
             (Settings { addr: Some("localhost".to_owned()), ..settings() }, "TASKSCOPE_ADDR"),
-            (Settings { addr: Some("0.0.0.0:3000".to_owned()), ..settings() }, "login"),
+            (Settings { addr: Some("0.0.0.0:3000".to_owned()), ..settings() }, "TASKSCOPE_LOGIN"),
             (Settings { retention_days: Some(0), ..settings() }, "TASK_LOG_RETENTION_DAYS"),
             (Settings { spool_limit_mb: Some(0), ..settings() }, "TASKSCOPE_SPOOL_LIMIT_MB"),
             (Settings { host_names: Some("a.example, *.example".to_owned()), ..settings() }, "TASKSCOPE_HOST_NAMES"),

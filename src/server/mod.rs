@@ -1,11 +1,14 @@
 //! The server, listed as data flows: a request comes in by `http`, its events go through the `recorder` into the `store` and
 //! out by the `hub`.
 
+pub mod access;
 pub mod config;
 pub mod data_dir;
 pub mod embedded_pg;
 pub mod http;
 pub mod hub;
+mod login_page;
+mod page_caller;
 mod page_error;
 pub mod recorder;
 mod secret_key;
@@ -14,6 +17,8 @@ pub mod store;
 mod watchdog;
 pub mod worker;
 pub mod workload;
+
+pub use page_caller::{page_admin, page_caller, page_note};
 
 use std::sync::{
     LazyLock,

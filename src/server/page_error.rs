@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use leptos::prelude::use_context;
 use leptos_axum::ResponseOptions;
 
-use super::{new_request_id, store::StoreError};
+use super::{access::AccessError, new_request_id, store::StoreError};
 use crate::error::AppError;
 
 impl From<StoreError> for AppError {
@@ -16,6 +16,21 @@ impl From<StoreError> for AppError {
                 tracing::error!(request_id, cause = %error, "a page's request failed");
                 Self::Internal(request_id).with_status()
             }
+        }
+    }
+}
+
+impl From<AccessError> for AppError {
+    fn from(error: AccessError) -> Self {
+        match error {
+            AccessError::NotFound(what) => Self::NotFound(what).with_status(),
+            AccessError::Store(error) => error.into(),
+            AccessError::Failed(cause) => {
+                let request_id = new_request_id();
+                tracing::error!(request_id, cause = format!("{cause:#}"), "a page's request failed");
+                Self::Internal(request_id).with_status()
+            }
+            refused => Self::Refused(refused.to_string()).with_status(),
         }
     }
 }
@@ -35,6 +50,8 @@ impl AppError {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::DatabaseAway => StatusCode::SERVICE_UNAVAILABLE,
+            Self::LoginNeeded => StatusCode::UNAUTHORIZED,
+            Self::NotAllowed(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             // The server itself makes `Unreachable` only of arguments that it can't read.
             Self::Invalid(_) | Self::Refused(_) | Self::Unreachable(_) => StatusCode::BAD_REQUEST,

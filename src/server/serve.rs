@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::Path, str::FromStr, sync::OnceLock, time::Durat
 use anyhow::Context;
 use chrono::{TimeDelta, Utc};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use secrecy::ExposeSecret;
 use serde_json::value::RawValue;
 use sqlx::{migrate::MigrateError, postgres::PgConnectOptions};
 use taskscope_client::Reporter;
@@ -12,10 +13,11 @@ use taskscope_wire::ServerState;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
 
 use super::{
+    access::{AccessError, Gate, Login},
     config::Config,
     data_dir::DataDir,
     embedded_pg::EmbeddedPostgres,
-    http::{self, AppState, Figures, HostNames, IngestToken, RouteInfo},
+    http::{self, AppState, Doors, Figures, HostNames, RouteInfo},
     hub::Hub,
     recorder::Recorder,
     secret_key,
@@ -42,6 +44,8 @@ const OWN_BATCH: Duration = Duration::from_millis(25);
 const MERGE: Duration = Duration::from_secs(1);
 /// Waiting events below this are the ordinary flow.
 const BACKLOG: u64 = 5000;
+/// How long the audit log goes back.
+const AUDIT_KEPT: TimeDelta = TimeDelta::days(365);
 /// How long until days that are over are looked at again.
 const INDEX_PAUSE: Duration = Duration::from_secs(60);
 
@@ -85,13 +89,14 @@ impl Server {
         let recorder = Recorder::open(&data_dir.spool()?, config.spool_limit_bytes, store.clone(), hub.clone())
             .context("the spool can't be opened")?;
         let workload = Workload::new(options.clone(), own_reporter(addr, &config)?, &config)?;
+        let gate = Gate::new(config.login.clone(), config.ingest_token.clone(), store.clone());
         let state = AppState {
             leptos: config.leptos.clone(),
             workload: workload.clone(),
             store: store.clone(),
             recorder: recorder.clone(),
             hub: hub.clone(),
-            ingest_token: IngestToken(config.ingest_token.as_deref().map(Into::into)),
+            doors: Doors { gate: gate.clone(), secure: config.is_reached_by_https() },
             host_names: HostNames(config.host_names.as_slice().into()),
             figures: Figures(figures()?),
         };
@@ -100,9 +105,10 @@ impl Server {
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let stopped = async { drop(stopped.await) };
+            let router = router.into_make_service_with_connect_info::<SocketAddr>();
             Ok(axum::serve(listener, router).with_graceful_shutdown(stopped).await?)
         });
-        tasks.spawn(run(store.clone(), recorder, hub, Retention::of(&config), config.stall_floor));
+        tasks.spawn(run(store.clone(), recorder, hub, gate, config.clone()));
         Ok(Self { addr, store, database: options, routes, workload, stop, tasks, postgres, _data_dir: data_dir })
     }
 
@@ -143,7 +149,7 @@ impl Server {
 fn own_reporter(addr: SocketAddr, config: &Config) -> anyhow::Result<Reporter> {
     let mut reporter = Reporter::builder(format!("http://{addr}")).heartbeat(None);
     if let Some(token) = &config.ingest_token {
-        reporter = reporter.token(token);
+        reporter = reporter.token(token.expose_secret());
     }
     Ok(reporter.start()?)
 }
@@ -189,12 +195,18 @@ fn figures() -> anyhow::Result<PrometheusHandle> {
 }
 
 /// All that goes on beside requests, once the database is there.
-async fn run(store: Store, recorder: Recorder, hub: Hub, retention: Retention, stall_floor: Duration) -> anyhow::Result<()> {
+async fn run(store: Store, recorder: Recorder, hub: Hub, gate: Gate, config: Config) -> anyhow::Result<()> {
     prepare(&store, &hub).await?;
+    let retention = Retention::of(&config);
     let mut tasks = JoinSet::new();
     tasks.spawn(follow(store.clone(), recorder.clone(), hub.clone()));
     tasks.spawn(recorder.clone().run());
-    tasks.spawn(watchdog::run(store.clone(), recorder.clone(), hub.clone(), stall_floor));
+    tasks.spawn(watchdog::run(store.clone(), recorder.clone(), hub.clone(), config.stall_floor));
+    tasks.spawn(async move {
+        if let Err(error) = open(gate, config).await {
+            tracing::error!("nobody can log in: {error:#}");
+        }
+    });
     tasks.spawn(take_pulse(store.clone(), recorder, hub));
     tasks.spawn(look_at_queues(store.clone()));
     tasks.spawn(keep_counts(store.clone()));
@@ -204,6 +216,19 @@ async fn run(store: Store, recorder: Recorder, hub: Hub, retention: Retention, s
         Some(Err(panic)) => Err(panic.into()),
         _ => anyhow::bail!("a part of the server ended"),
     }
+}
+
+/// Lets people in, where a login is asked for.
+async fn open(gate: Gate, config: Config) -> anyhow::Result<()> {
+    if config.login == Login::Accounts {
+        while let Err(error) = gate.make_first_admin(config.admin_password.as_ref()).await {
+            let AccessError::Store(error) = error else { return Err(error).context("TASKSCOPE_ADMIN_PASSWORD can't be used") };
+            tracing::debug!(%error, "waiting for the database");
+            tokio::time::sleep(PULSE).await;
+        }
+    }
+    gate.run().await;
+    Ok(())
 }
 
 /// Waits for Postgres, brings the tables up to this version, and the hub to where the stream stands.
@@ -370,6 +395,7 @@ async fn keep_house(store: Store, retention: Retention) {
             store.prune_live_batches().await?;
             store.analyze().await?;
             store.tidy_workers().await?;
+            store.tidy_access(now - AUDIT_KEPT).await?;
             Ok::<_, StoreError>(dropped)
         };
         let pause = match done.await {

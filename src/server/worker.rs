@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use secrecy::ExposeSecret;
 use sqlx::{PgPool, postgres::PgConnectOptions};
 use taskscope_client::Reporter;
 use taskscope_workload::{Queue, SeedOutcome, Worker, pool_options, queues, seed};
@@ -32,7 +33,7 @@ pub async fn run(
         .concurrency(u32::try_from(config.workload.concurrency * queues().len()).unwrap_or(u32::MAX))
         .heartbeat(Some(HEARTBEAT));
     if let Some(token) = &config.ingest_token {
-        reporter = reporter.token(token);
+        reporter = reporter.token(token.expose_secret());
     }
     let reporter = reporter.start().context("the worker can't report")?;
     let pool = pool(database.clone());

@@ -3,10 +3,11 @@
 
 /// Who sends the requests: another Rust program through reqwest, or the browser.
 #[cfg(feature = "client")]
-type Caller = leptos::server_fn::client::reqwest::ReqwestClient;
+type Caller = token::TokenClient;
 #[cfg(not(feature = "client"))]
 type Caller = leptos::server_fn::client::browser::BrowserClient;
 
+pub mod access;
 pub mod analysis;
 pub mod events;
 pub mod executions;
@@ -15,8 +16,15 @@ pub mod metrics;
 pub mod search;
 pub mod series;
 pub mod tasks;
+#[cfg(feature = "client")]
+mod token;
 pub mod workers;
 
+pub use access::{
+    ChangeAccount, ChangePassword, CreateAccount, CreateToken, DeleteAccount, GetAccounts, GetAudit, GetMe, GetTokens,
+    RevokeToken, change_account, change_password, create_account, create_token, delete_account, get_accounts, get_audit, get_me,
+    get_tokens, revoke_token,
+};
 pub use analysis::{
     CancelRun, CloseRun, CreateRun, GetAssignments, GetProjects, GetProposal, GetProposals, GetRun, GetRunLog, GetRuns,
     ReviewProposal, StartRun, cancel_run, close_run, create_run, get_assignments, get_projects, get_proposal, get_proposals,
@@ -31,4 +39,6 @@ pub use metrics::{GetMetrics, GetTaskNames, get_metrics, get_task_names};
 pub use search::{GetSearchWords, get_search_words};
 pub use series::{GetHourCounts, GetSeries, get_hour_counts, get_series};
 pub use tasks::{GetImports, GetTaskTypes, TriggerTask, get_imports, get_task_types, trigger_task};
+#[cfg(feature = "client")]
+pub use token::set_api_token;
 pub use workers::{GetWorkers, get_workers};

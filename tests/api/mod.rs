@@ -1,6 +1,6 @@
 mod contract;
 mod native;
-mod routes;
+pub mod routes;
 mod task_logging;
 mod taskiq;
 mod tasks;

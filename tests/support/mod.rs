@@ -8,7 +8,7 @@ use std::{path::Path, time::Duration};
 
 use reqwest::{Client, Response, StatusCode};
 use serde_json::Value;
-use sqlx::PgPool;
+use sqlx::{Connection as _, PgPool};
 use taskscope::server::{
     config::{Config, Settings},
     serve::Server,
@@ -17,6 +17,8 @@ use tempfile::TempDir;
 
 pub use self::{postgres::new_database, program::Program, socket::Watcher};
 
+/// The password of the admin of a guarded server.
+pub const PASSWORD: &str = "correct horse battery";
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -38,6 +40,15 @@ impl TestServer {
 
     pub async fn start_with_token(token: Option<&str>) -> Self {
         Self::start_with(|settings| settings.ingest_token = token.map(str::to_owned)).await
+    }
+
+    /// Starts one that asks for a login, and logs in as its admin.
+    pub async fn start_guarded() -> Self {
+        Self::start_with(|settings| {
+            settings.login = Some("accounts".to_owned());
+            settings.admin_password = Some(PASSWORD.to_owned());
+        })
+        .await
     }
 
     /// Starts one whose settings differ from the usual ones of a test.
@@ -76,11 +87,38 @@ impl TestServer {
         self.launch().await;
     }
 
-    async fn launch(&mut self) {
+    /// The same, though it may not become ready.
+    pub async fn restart_without_waiting(&mut self) {
+        self.server.take().unwrap().stop().await;
+        self.begin().await;
+    }
+
+    async fn begin(&mut self) {
         let server = Server::start(Config::load(self.settings.clone()).unwrap()).await.unwrap();
         self.base = format!("http://{}", server.addr);
         self.server = Some(server);
-        self.until("the server is ready", async || self.get("/readyz").await.status() == StatusCode::OK).await;
+    }
+
+    async fn launch(&mut self) {
+        self.begin().await;
+        if self.settings.login.as_deref() == Some("accounts") {
+            // Tries are counted, so that there is one.
+            let accounts = async || sqlx::query("select from accounts").fetch_all(&self.pool).await;
+            self.until("the admin is there", async || accounts().await.is_ok_and(|rows| !rows.is_empty())).await;
+            self.http = client_of(&self.log_in("admin", PASSWORD).await.unwrap());
+        }
+        if self.settings.login.as_deref() != Some("proxy") {
+            self.until("the server is ready", async || self.get("/readyz").await.status() == StatusCode::OK).await;
+        }
+    }
+
+    /// Logs in as a browser does, and gives the cookie.
+    pub async fn log_in(&self, name: &str, password: &str) -> Option<String> {
+        let form = format!("name={name}&password={}&next=/monitoring", password.replace(' ', "+"));
+        let request = client().post(format!("{}/login", self.base)).header("content-type", "application/x-www-form-urlencoded");
+        let answer = request.body(form).send().await.ok()?;
+        let cookie = answer.headers().get("set-cookie").filter(|_| answer.status() == StatusCode::SEE_OTHER)?;
+        Some(cookie.to_str().unwrap().split(';').next().unwrap().to_owned())
     }
 
     pub fn server(&self) -> &Server {
@@ -145,6 +183,40 @@ impl TestServer {
         until(what, condition).await;
     }
 
+    /// Watches with a cookie or a token.
+    pub async fn watch_as(&self, credential: &str) -> Watcher {
+        Watcher::connect_as(&self.base, "", Some(credential)).await
+    }
+
+    /// Everything in a table, as text.
+    pub async fn text_of(&self, table: &str) -> String {
+        let sql = format!("select coalesce(string_agg(t::text, ' '), '') from {table} t");
+        sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(&self.pool).await.unwrap()
+    }
+
+    /// Lets nobody into the database, and throws out who is in it.
+    pub async fn take_database_away(&self) {
+        self.alter_database("false").await;
+    }
+
+    /// Takes it back.
+    pub async fn give_database_back(&self) {
+        self.alter_database("true").await;
+    }
+
+    async fn alter_database(&self, allowed: &str) {
+        let options: sqlx::postgres::PgConnectOptions = self.database_url.parse().unwrap();
+        let name = options.get_database().unwrap().to_owned();
+        let mut admin = sqlx::PgConnection::connect_with(&options.database("postgres")).await.unwrap();
+        // The second only when the first holds, else somebody comes back in between.
+        for sql in [
+            format!("alter database {name} with allow_connections {allowed}"),
+            format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}' and not {allowed}"),
+        ] {
+            sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut admin).await.unwrap();
+        }
+    }
+
     pub async fn watch(&self, query: &str) -> Watcher {
         Watcher::connect(&self.base, query).await
     }
@@ -154,7 +226,19 @@ impl TestServer {
 pub fn client() -> Client {
     // reqwest is built without one; another test may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder().timeout(PATIENCE).build().unwrap()
+    let without_redirects = reqwest::redirect::Policy::none();
+    Client::builder().timeout(PATIENCE).redirect(without_redirects).build().unwrap()
+}
+
+/// A client that shows a cookie, or a token, with every request.
+pub fn client_of(credential: &str) -> Client {
+    let (name, value) = match credential.contains('=') {
+        true => ("cookie", credential.to_owned()),
+        false => ("authorization", format!("Bearer {credential}")),
+    };
+    let headers = [(name.parse().unwrap(), value.parse().unwrap())].into_iter().collect();
+    let without_redirects = reqwest::redirect::Policy::none();
+    Client::builder().timeout(PATIENCE).redirect(without_redirects).default_headers(headers).build().unwrap()
 }
 
 /// Waits for something that must become true.

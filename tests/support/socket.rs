@@ -5,7 +5,10 @@ use std::time::Duration;
 use futures::StreamExt;
 use serde_json::Value;
 use tokio::net::TcpStream;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{Message, client::IntoClientRequest},
+};
 
 pub struct Watcher {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
@@ -15,13 +18,36 @@ pub struct Watcher {
 impl Watcher {
     /// Connects and reads the first message.
     pub async fn connect(base: &str, query: &str) -> Self {
-        let url = format!("{}/ws?{query}", base.replace("http://", "ws://"));
-        let (stream, _) = connect_async(url).await.unwrap();
+        Self::connect_as(base, query, None).await
+    }
+
+    /// The same with a cookie or a token.
+    pub async fn connect_as(base: &str, query: &str, credential: Option<&str>) -> Self {
+        let mut request = format!("{}/ws?{query}", base.replace("http://", "ws://")).into_client_request().unwrap();
+        if let Some(credential) = credential {
+            let (name, value) = match credential.contains('=') {
+                true => ("cookie", credential.to_owned()),
+                false => ("authorization", format!("Bearer {credential}")),
+            };
+            request.headers_mut().insert(name, value.parse().unwrap());
+        }
+        let (stream, _) = connect_async(request).await.unwrap();
         let mut this = Self { stream, hello: Value::Null };
         let hello = this.next_message().await;
         this.hello = if hello.is_array() { hello[0].clone() } else { hello };
         assert_eq!(this.hello["type"], "hello");
         this
+    }
+
+    /// The code that the server closes with, if it does.
+    pub async fn closing(&mut self) -> Option<u16> {
+        loop {
+            match tokio::time::timeout(Duration::from_secs(20), self.stream.next()).await.expect("an end in time") {
+                Some(Ok(Message::Close(frame))) => return frame.map(|frame| frame.code.into()),
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return None,
+            }
+        }
     }
 
     /// The place to come back to after the hello.

@@ -3,6 +3,7 @@
 //!
 //! Nothing here knows how data is stored, sent or drawn, so that clients, the server and the browser share it.
 
+mod access;
 mod analysis;
 mod clean;
 mod cursor;
@@ -26,6 +27,10 @@ mod tasks;
 pub mod time;
 mod workers;
 
+pub use access::{
+    Account, AccountChange, AuditEntry, AuditQuery, CreatedToken, Me, NewAccount, NewToken, PasswordChange, Role, Secret, Token,
+    TokenKind,
+};
 pub use analysis::{
     AccuracyMetrics, AnalysisEvent, AnalysisEventKind, AnalysisUpdate, Assignment, Category, MergeRequest, NewRun, Priority,
     Progress, Project, Proposal, ProposalQuery, ProposalStatus, ProposalsCreated, Recommendation, Review, Run, RunError,

@@ -4,13 +4,17 @@ use std::any::Any;
 
 use axum::{
     Json,
-    http::{HeaderValue, StatusCode, header::RETRY_AFTER},
+    http::{
+        HeaderValue, StatusCode,
+        header::{RETRY_AFTER, WWW_AUTHENTICATE},
+    },
     response::{IntoResponse, Response},
 };
 use taskscope_wire::{ErrorBody, InvalidQuery};
 use taskscope_workload::{ServiceError, TriggerError};
 
 use crate::server::{
+    access::AccessError,
     new_request_id,
     recorder::{ReplayError, SpoolError},
     store::StoreError,
@@ -28,6 +32,12 @@ pub(super) enum ApiError {
     Unauthorized,
     /// Another secret is missing or wrong.
     Forbidden(String),
+    /// It is not known who asks.
+    LoginNeeded,
+    /// It is known who asks, and they may not: the sentence says what is needed.
+    NotAllowed(String),
+    /// Who asks can't be known before the database was read.
+    CantSay,
     /// A page of another site asked.
     CrossSite,
     /// The request names a host that isn't this server.
@@ -59,6 +69,15 @@ impl IntoResponse for ApiError {
                 "the ingest token is missing or wrong: send it in the header access-token, or as a bearer token".to_owned(),
             ),
             Self::Forbidden(error) => (StatusCode::UNAUTHORIZED, error),
+            Self::LoginNeeded => (
+                StatusCode::UNAUTHORIZED,
+                "who asks is not known: log in at /login, or send an API token as a bearer token".to_owned(),
+            ),
+            Self::NotAllowed(error) => (StatusCode::FORBIDDEN, error),
+            Self::CantSay => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the database was not reachable since the server started, so that nobody can be recognised yet".to_owned(),
+            ),
             Self::CrossSite => (StatusCode::FORBIDDEN, "pages of other sites may not call this".to_owned()),
             Self::StrangeHost(host) => (
                 StatusCode::FORBIDDEN,
@@ -76,6 +95,9 @@ impl IntoResponse for ApiError {
         let mut response = (status, Json(ErrorBody { error, request_id: None })).into_response();
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }
@@ -126,6 +148,18 @@ impl From<StoreError> for ApiError {
                 Self::Unavailable("the database is not reachable; events are kept meanwhile".to_owned())
             }
             StoreError::Refused(_) | StoreError::Failed(_) => Self::Internal(error.to_string()),
+        }
+    }
+}
+
+impl From<AccessError> for ApiError {
+    fn from(error: AccessError) -> Self {
+        match error {
+            AccessError::Invalid(sentence) => Self::Invalid(sentence),
+            AccessError::NotFound(what) => Self::NotFound(what),
+            AccessError::Conflict(sentence) => Self::Conflict(sentence.to_owned()),
+            AccessError::Store(error) => error.into(),
+            AccessError::Failed(cause) => Self::Internal(format!("{cause:#}")),
         }
     }
 }

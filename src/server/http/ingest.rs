@@ -1,7 +1,7 @@
 //! The door for events: checks, cleans, and answers once they are durable.
 
 use axum::{
-    Json,
+    Extension, Json,
     body::Bytes,
     extract::{Path, State, rejection::BytesRejection},
     http::{HeaderMap, StatusCode},
@@ -12,12 +12,10 @@ use serde_json::{json, value::RawValue};
 use taskscope_wire::{BatchItem, BatchOutcome, ErrorBody, NativeEvent, TaskEvent, clean, taskiq as protocol};
 
 use super::{
-    IngestToken,
-    access::check_reporter,
     error::ApiError,
     extract::{check_json, content_type, refused_body},
 };
-use crate::server::recorder::Recorder;
+use crate::server::{access::Reporter, recorder::Recorder};
 
 /// Events in one batch.
 const LARGEST_BATCH: usize = 10_000;
@@ -33,6 +31,7 @@ const LARGEST_BATCH: usize = 10_000;
         (status = 202, description = "What was accepted is durable; refused events are listed with their reason", body = BatchOutcome),
         (status = 400, description = "The body is no batch, or every event was refused", body = ErrorBody),
         (status = 401, description = "The ingest token is missing or wrong", body = ErrorBody),
+        (status = 403, description = "The token is for something else", body = ErrorBody),
         (status = 413, description = "The body or the batch is too large", body = ErrorBody),
         (status = 415, description = "The body is of another type", body = ErrorBody),
         (status = 503, description = "Too much is waiting: come again after Retry-After", body = ErrorBody),
@@ -40,11 +39,10 @@ const LARGEST_BATCH: usize = 10_000;
 )]
 pub(super) async fn native(
     State(recorder): State<Recorder>,
-    State(token): State<IngestToken>,
+    Extension(reporter): Extension<Reporter>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
-    check_reporter(&token, &headers)?;
     let lines = match content_type(&headers) {
         "application/json" => false,
         "application/x-ndjson" | "application/ndjson" | "application/jsonl" => true,
@@ -56,6 +54,7 @@ pub(super) async fn native(
     let mut events = Vec::with_capacity(decoded.len());
     let mut results = Vec::with_capacity(decoded.len());
     for (index, (event_id, event)) in decoded.into_iter().enumerate() {
+        let event = event.and_then(|event| reporter.sources.check_event(&event).map(|()| event));
         let error = event.as_ref().err().cloned();
         results.push(BatchItem { index, event_id, accepted: error.is_none(), error });
         events.extend(event);
@@ -112,6 +111,7 @@ fn decode_batch(text: &str, lines: bool) -> Result<Vec<Decoded>, ApiError> {
         (status = 200, description = "The event is durable"),
         (status = 400, description = "Path or body are wrong", body = ErrorBody),
         (status = 401, description = "The ingest token is missing or wrong", body = ErrorBody),
+        (status = 403, description = "The token is for something else", body = ErrorBody),
         (status = 413, description = "The body is too large", body = ErrorBody),
         (status = 415, description = "The body is of another type", body = ErrorBody),
         (status = 503, description = "Too much is waiting: come again after Retry-After", body = ErrorBody),
@@ -119,18 +119,18 @@ fn decode_batch(text: &str, lines: bool) -> Result<Vec<Decoded>, ApiError> {
 )]
 pub(super) async fn taskiq(
     State(recorder): State<Recorder>,
-    State(token): State<IngestToken>,
+    Extension(reporter): Extension<Reporter>,
     Path(rest): Path<String>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
-    check_reporter(&token, &headers)?;
     check_json(&headers)?;
     let body = body.map_err(refused_body)?;
     let event = protocol::split_path(&rest)
         .and_then(|(task_id, step)| protocol::decode(task_id, step, &clean(&body), Utc::now()))
         .inspect_err(|_| count("taskiq", 0, 1))
         .map_err(ApiError::Invalid)?;
+    reporter.sources.check_event(&event).inspect_err(|_| count("taskiq", 0, 1)).map_err(ApiError::NotAllowed)?;
     recorder.accept(vec![event]).await?;
     count("taskiq", 1, 0);
     Ok(Json(json!({ "success": true })).into_response())

@@ -1,6 +1,7 @@
 //! What the world may ask: one table of routes, each with who may call it.
 
-mod access;
+mod accounts;
+mod admit;
 mod analysis;
 mod dead_letters;
 mod error;
@@ -8,17 +9,17 @@ mod extract;
 mod health;
 mod ingest;
 mod knowledge;
+mod login;
 mod messages;
 mod monitoring;
 mod openapi;
 mod pages;
 mod setup;
+mod site;
 mod socket;
 mod tasks;
 mod telegram;
 mod workers;
-
-use std::sync::Arc;
 
 use axum::{
     Router,
@@ -35,8 +36,9 @@ use tower_http::{
     set_header::SetResponseHeaderLayer,
 };
 
-pub use access::HostNames;
+pub use admit::Doors;
 pub use openapi::openapi;
+pub use site::HostNames;
 
 use super::{hub::Hub, new_request_id, recorder::Recorder, store::Store, workload::Workload};
 
@@ -56,17 +58,13 @@ pub struct AppState {
     pub hub: Hub,
     /// The product's own tasks.
     pub workload: Workload,
-    /// What reporters must present.
-    pub ingest_token: IngestToken,
+    /// Who is let in.
+    pub doors: Doors,
     /// Under which names it may be asked.
     pub host_names: HostNames,
     /// Figures about the server itself.
     pub figures: Figures,
 }
-
-/// The token that reporters must present, if any.
-#[derive(Clone, Debug)]
-pub struct IngestToken(pub Option<Arc<str>>);
 
 /// Figures about the server itself, for Prometheus.
 #[derive(Clone)]
@@ -78,12 +76,18 @@ impl std::fmt::Debug for Figures {
     }
 }
 
-/// Who may call a route.
+/// Who may call a route. Where no login is asked for, everybody is an admin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Everybody who can reach the server: on loopback that is this machine.
+    /// Everybody who can reach the server.
     Anyone,
-    /// Whoever has the ingest token, where one is configured.
+    /// Who may look.
+    Viewer,
+    /// Who may run tasks and review.
+    Operator,
+    /// Who may set everything up.
+    Admin,
+    /// Whoever has an ingest token, where one is asked for.
     Reporter,
     /// Telegram, by the secret of the webhook; nobody where none is configured.
     Telegram,
@@ -104,20 +108,25 @@ pub struct RouteInfo {
 struct Table {
     router: Router<AppState>,
     routes: Vec<RouteInfo>,
+    doors: Doors,
 }
 
 impl Table {
     fn route(mut self, method: &'static str, path: &str, access: Access, handler: MethodRouter<AppState>) -> Self {
-        self.router = self.router.route(path, handler.layer(DefaultBodyLimit::max(LARGEST_BODY)));
+        let door = middleware::from_fn_with_state((self.doors.clone(), access), admit::admit);
+        self.router = self.router.route(path, handler.layer(DefaultBodyLimit::max(LARGEST_BODY)).layer(door));
         self.routes.push(RouteInfo { method, path: path.to_owned(), access });
         self
     }
 
-    /// The routes of a kind of resource: two for all of them, three for one.
+    /// The routes of a kind of resource, which admins set up and all may see: two for all of them, three for one.
     fn resource(self, path: &str, [list, create, show, change, delete]: [(&'static str, MethodRouter<AppState>); 5]) -> Self {
         let one = format!("{path}/{{id}}");
         let places = [(path, list), (path, create), (&one, show), (&one, change), (&one, delete)];
-        places.into_iter().fold(self, |table, (path, (method, handler))| table.route(method, path, Access::Anyone, handler))
+        places.into_iter().fold(self, |table, (path, (method, handler))| {
+            let access = if method == "GET" { Access::Viewer } else { Access::Admin };
+            table.route(method, path, access, handler)
+        })
     }
 }
 
@@ -131,66 +140,79 @@ macro_rules! resource_routes {
 
 /// The whole service, and the inventory of its routes.
 pub fn router(state: AppState) -> (Router, Vec<RouteInfo>) {
-    use Access::{Anyone, Reporter, Telegram};
-    let table = Table { router: Router::new(), routes: Vec::new() }
+    use Access::{Admin, Anyone, Operator, Reporter, Telegram, Viewer};
+    let table = Table { router: Router::new(), routes: Vec::new(), doors: state.doors.clone() }
         .route("GET", "/healthz", Anyone, get(health::healthz))
-        .route("GET", "/readyz", Anyone, get(health::readyz))
-        .route("GET", "/metrics", Anyone, get(health::metrics))
+        .route("GET", "/readyz", Viewer, get(health::readyz))
+        .route("GET", "/metrics", Viewer, get(health::metrics))
+        .route("GET", login::PATH, Anyone, get(login::page))
+        .route("POST", login::PATH, Anyone, post(login::log_in))
+        .route("POST", "/logout", Anyone, post(login::log_out))
+        .route("GET", "/api/v1/me", Viewer, get(accounts::me))
+        .route("PUT", "/api/v1/me/password", Viewer, put(accounts::change_password))
+        .route("GET", "/api/v1/accounts", Admin, get(accounts::list))
+        .route("POST", "/api/v1/accounts", Admin, post(accounts::create))
+        .route("PUT", "/api/v1/accounts/{id}", Admin, put(accounts::change))
+        .route("DELETE", "/api/v1/accounts/{id}", Admin, delete(accounts::delete))
+        .route("GET", "/api/v1/tokens", Admin, get(accounts::tokens))
+        .route("POST", "/api/v1/tokens", Admin, post(accounts::create_token))
+        .route("DELETE", "/api/v1/tokens/{id}", Admin, delete(accounts::revoke_token))
+        .route("GET", "/api/v1/audit", Admin, get(accounts::audit))
         .route("POST", "/api/v1/events", Reporter, post(ingest::native))
         .route("POST", "/api/v1/heartbeats", Reporter, post(workers::heartbeat))
         .route("POST", "/api/tasks/{*rest}", Reporter, post(ingest::taskiq))
         .route("POST", "/api/api/tasks/{*rest}", Reporter, post(ingest::taskiq))
         .route("POST", "/tasks/{*rest}", Reporter, post(ingest::taskiq))
-        .route("GET", "/api/v1/monitoring/metrics", Anyone, get(monitoring::metrics))
-        .route("GET", "/api/v1/monitoring/series", Anyone, get(monitoring::series))
-        .route("GET", "/api/v1/monitoring/history", Anyone, get(monitoring::history))
-        .route("GET", "/api/v1/monitoring/executions/{id}", Anyone, get(monitoring::execution))
-        .route("GET", "/api/v1/monitoring/events", Anyone, get(monitoring::events))
-        .route("GET", "/api/v1/monitoring/workers", Anyone, get(workers::workers))
-        .route("GET", "/api/v1/dead-letters", Anyone, get(dead_letters::list))
-        .route("GET", "/api/v1/dead-letters/export", Anyone, get(dead_letters::export))
-        .route("POST", "/api/v1/dead-letters/replay", Anyone, post(dead_letters::replay))
-        .route("GET", "/api/v1/imports", Anyone, get(tasks::imports))
-        .route("GET", "/api/v1/tasks", Anyone, get(tasks::list))
-        .route("POST", "/api/v1/tasks/{name}", Anyone, post(tasks::trigger))
-        .route("GET", "/api/v1/messages", Anyone, get(messages::list))
-        .route("POST", "/api/v1/messages", Anyone, post(messages::insert))
+        .route("GET", "/api/v1/monitoring/metrics", Viewer, get(monitoring::metrics))
+        .route("GET", "/api/v1/monitoring/series", Viewer, get(monitoring::series))
+        .route("GET", "/api/v1/monitoring/history", Viewer, get(monitoring::history))
+        .route("GET", "/api/v1/monitoring/executions/{id}", Viewer, get(monitoring::execution))
+        .route("GET", "/api/v1/monitoring/events", Viewer, get(monitoring::events))
+        .route("GET", "/api/v1/monitoring/workers", Viewer, get(workers::workers))
+        .route("GET", "/api/v1/dead-letters", Viewer, get(dead_letters::list))
+        .route("GET", "/api/v1/dead-letters/export", Viewer, get(dead_letters::export))
+        .route("POST", "/api/v1/dead-letters/replay", Operator, post(dead_letters::replay))
+        .route("GET", "/api/v1/imports", Viewer, get(tasks::imports))
+        .route("GET", "/api/v1/tasks", Viewer, get(tasks::list))
+        .route("POST", "/api/v1/tasks/{name}", Operator, post(tasks::trigger))
+        .route("GET", "/api/v1/messages", Viewer, get(messages::list))
+        .route("POST", "/api/v1/messages", Operator, post(messages::insert))
         .resource("/api/v1/providers", resource_routes!(setup::provider))
-        .route("POST", "/api/v1/providers/{id}/check", Anyone, post(setup::check_provider))
+        .route("POST", "/api/v1/providers/{id}/check", Admin, post(setup::check_provider))
         .resource("/api/v1/agents", resource_routes!(setup::agent))
         .resource("/api/v1/task-configs", resource_routes!(setup::task_config))
         .resource("/api/v1/projects", resource_routes!(setup::project))
-        .route("POST", "/api/v1/agents/{id}/test", Anyone, post(setup::test_agent))
-        .route("POST", "/api/v1/agents/{id}/tasks", Anyone, post(setup::assign))
-        .route("GET", "/api/v1/assignments", Anyone, get(setup::assignments))
-        .route("PUT", "/api/v1/assignments/{id}", Anyone, put(setup::change_assignment))
-        .route("DELETE", "/api/v1/assignments/{id}", Anyone, delete(setup::delete_assignment))
-        .route("GET", "/api/v1/analysis/runs", Anyone, get(analysis::list))
-        .route("POST", "/api/v1/analysis/runs", Anyone, post(analysis::create))
-        .route("GET", "/api/v1/analysis/runs/{id}", Anyone, get(analysis::show))
-        .route("GET", "/api/v1/analysis/runs/{id}/log", Anyone, get(analysis::log))
-        .route("POST", "/api/v1/analysis/runs/{id}/start", Anyone, post(analysis::start))
-        .route("POST", "/api/v1/analysis/runs/{id}/cancel", Anyone, post(analysis::cancel))
-        .route("POST", "/api/v1/analysis/runs/{id}/close", Anyone, post(analysis::close))
-        .route("GET", "/api/v1/proposals", Anyone, get(analysis::proposals))
-        .route("GET", "/api/v1/proposals/{id}", Anyone, get(analysis::proposal))
-        .route("PUT", "/api/v1/proposals/{id}/{review}", Anyone, put(analysis::review))
-        .route("GET", "/api/v1/topics", Anyone, get(knowledge::topics))
-        .route("GET", "/api/v1/topics/{id}", Anyone, get(knowledge::topic))
-        .route("GET", "/api/v1/atoms", Anyone, get(knowledge::atoms))
-        .route("GET", "/api/v1/atoms/{id}", Anyone, get(knowledge::atom))
-        .route("GET", "/api/v1/atoms/{id}/versions", Anyone, get(knowledge::versions))
-        .route("PUT", "/api/v1/atoms/{id}/{review}", Anyone, put(knowledge::review))
+        .route("POST", "/api/v1/agents/{id}/test", Admin, post(setup::test_agent))
+        .route("POST", "/api/v1/agents/{id}/tasks", Admin, post(setup::assign))
+        .route("GET", "/api/v1/assignments", Viewer, get(setup::assignments))
+        .route("PUT", "/api/v1/assignments/{id}", Admin, put(setup::change_assignment))
+        .route("DELETE", "/api/v1/assignments/{id}", Admin, delete(setup::delete_assignment))
+        .route("GET", "/api/v1/analysis/runs", Viewer, get(analysis::list))
+        .route("POST", "/api/v1/analysis/runs", Operator, post(analysis::create))
+        .route("GET", "/api/v1/analysis/runs/{id}", Viewer, get(analysis::show))
+        .route("GET", "/api/v1/analysis/runs/{id}/log", Viewer, get(analysis::log))
+        .route("POST", "/api/v1/analysis/runs/{id}/start", Operator, post(analysis::start))
+        .route("POST", "/api/v1/analysis/runs/{id}/cancel", Operator, post(analysis::cancel))
+        .route("POST", "/api/v1/analysis/runs/{id}/close", Operator, post(analysis::close))
+        .route("GET", "/api/v1/proposals", Viewer, get(analysis::proposals))
+        .route("GET", "/api/v1/proposals/{id}", Viewer, get(analysis::proposal))
+        .route("PUT", "/api/v1/proposals/{id}/{review}", Operator, put(analysis::review))
+        .route("GET", "/api/v1/topics", Viewer, get(knowledge::topics))
+        .route("GET", "/api/v1/topics/{id}", Viewer, get(knowledge::topic))
+        .route("GET", "/api/v1/atoms", Viewer, get(knowledge::atoms))
+        .route("GET", "/api/v1/atoms/{id}", Viewer, get(knowledge::atom))
+        .route("GET", "/api/v1/atoms/{id}/versions", Viewer, get(knowledge::versions))
+        .route("PUT", "/api/v1/atoms/{id}/{review}", Operator, put(knowledge::review))
         .route("POST", "/api/v1/telegram/webhook", Telegram, post(telegram::webhook))
-        .route("GET", "/ws", Anyone, get(socket::watch))
-        .route("ANY", "/api/{*rest}", Anyone, any(error::no_such_path));
+        .route("GET", "/ws", Viewer, get(socket::watch))
+        .route("ANY", "/api/{*rest}", Viewer, any(error::no_such_path));
     let (router, routes) = pages::add(table.router, table.routes, &state);
     let host_names = state.host_names.clone();
     let router = router
         .method_not_allowed_fallback(error::method_not_allowed)
         .with_state(state)
-        .layer(middleware::from_fn(access::refuse_cross_site))
-        .layer(middleware::from_fn_with_state(host_names, access::refuse_strange_host))
+        .layer(middleware::from_fn(site::refuse_cross_site))
+        .layer(middleware::from_fn_with_state(host_names, site::refuse_strange_host))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(header("x-content-type-options", "nosniff"))
         .layer(header("referrer-policy", "same-origin"))

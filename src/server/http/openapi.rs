@@ -3,7 +3,9 @@
 use taskscope_wire::{AnalysisEvent, LiveEvent, Progress, ProposalsCreated, ServerState};
 use utoipa::OpenApi;
 
-use super::{analysis, dead_letters, health, ingest, knowledge, messages, monitoring, setup, socket, tasks, telegram, workers};
+use super::{
+    accounts, analysis, dead_letters, health, ingest, knowledge, messages, monitoring, setup, socket, tasks, telegram, workers,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -16,6 +18,8 @@ use super::{analysis, dead_letters, health, ingest, knowledge, messages, monitor
         messages::list, messages::insert, analysis::list, analysis::create, analysis::show, analysis::log, analysis::start,
         analysis::cancel, analysis::close, analysis::proposals, analysis::proposal, analysis::review, knowledge::topics,
         knowledge::topic, knowledge::atoms, knowledge::atom, knowledge::versions, knowledge::review,
+        accounts::me, accounts::change_password, accounts::list, accounts::create, accounts::change, accounts::delete, accounts::tokens,
+        accounts::create_token, accounts::revoke_token, accounts::audit,
         dead_letters::list, dead_letters::export, dead_letters::replay, socket::watch, health::healthz, health::readyz, health::metrics,
     ),
     components(schemas(AnalysisEvent, LiveEvent, Progress, ProposalsCreated, ServerState)),
@@ -27,6 +31,7 @@ use super::{analysis, dead_letters, health, ingest, knowledge, messages, monitor
         (name = "setup", description = "What analysis runs are set up with"),
         (name = "analysis", description = "Runs that propose tasks, and their review"),
         (name = "knowledge", description = "What was learned from messages"),
+        (name = "access", description = "Accounts, tokens, and what was done by whom"),
         (name = "operations", description = "For those who run it"),
     ),
 )]

@@ -5,10 +5,10 @@ use std::sync::LazyLock;
 use axum::{
     Router,
     body::to_bytes,
-    extract::Request,
+    extract::{Request, State},
     http::{HeaderName, HeaderValue, StatusCode, header},
     middleware::{self, Next},
-    response::{Redirect, Response},
+    response::{IntoResponse as _, Redirect, Response},
     routing::get,
 };
 use leptos::prelude::*;
@@ -16,7 +16,7 @@ use leptos_axum::{AxumRouteListing, LeptosRoutes, ResponseOptions, generate_rout
 use tower_http::compression::CompressionLayer;
 use utoipa_swagger_ui::SwaggerUi;
 
-use super::{Access, AppState, RouteInfo, openapi::openapi};
+use super::{Access, AppState, Doors, RouteInfo, admit::admit, error::ApiError, openapi::openapi};
 use crate::{
     app::{App, shell},
     error::AppError,
@@ -26,28 +26,60 @@ use crate::{
 /// load meanwhile never ends; so it happens once, before the first server of the process answers anybody.
 static PAGES: LazyLock<Vec<AxumRouteListing>> = LazyLock::new(|| generate_route_list(App));
 
+/// Where server functions are.
+const CALLS: &str = "/api/fn/";
+/// Those that only look.
+const LOOKING_CALLS: [&str; 23] = [
+    "assignments",
+    "atoms",
+    "events",
+    "execution",
+    "history",
+    "hour_counts",
+    "imports",
+    "me",
+    "messages",
+    "metrics",
+    "projects",
+    "proposal",
+    "proposals",
+    "run",
+    "run_log",
+    "runs",
+    "search_words",
+    "series",
+    "task_names",
+    "task_types",
+    "topic",
+    "topics",
+    "workers",
+];
+/// Those that operators act by.
+const ACTING_CALLS: [&str; 7] =
+    ["cancel_run", "close_run", "create_run", "review_atom", "review_proposal", "start_run", "trigger"];
+/// Files that stand beside the pages, besides those in `/pkg/`.
+const FILES: [&str; 3] = ["/favicon.ico", "/favicon.svg", "/robots.txt"];
+
 /// Bytes of the longest error of a server function.
 const LARGEST_ERROR: usize = 64 * 1024;
 
 /// Adds pages, server functions, the API's description and static files.
 pub(super) fn add(router: Router<AppState>, mut routes: Vec<RouteInfo>, state: &AppState) -> (Router<AppState>, Vec<RouteInfo>) {
-    let mut note = |method, path: &str| {
-        if path != "/" {
-            routes.push(RouteInfo { method, path: path.to_owned(), access: Access::Anyone });
-        }
-    };
-    note("GET", "/api/openapi.json");
-    note("GET", "/api/docs");
-    PAGES.iter().for_each(|page| note("GET", page.path()));
+    let mut note = |method, path: &str, access| routes.push(RouteInfo { method, path: path.to_owned(), access });
+    for path in ["/api/openapi.json", "/api/docs", "/"] {
+        note("GET", path, Access::Viewer);
+    }
+    PAGES.iter().filter(|page| page.path() != "/").for_each(|page| note("GET", page.path(), access_of(page.path())));
     leptos::server_fn::axum::server_fn_paths()
-        .filter(|(path, _)| path.starts_with("/api/fn/"))
-        .for_each(|(path, _)| note("POST", path));
-    routes.push(RouteInfo { method: "GET", path: "/".to_owned(), access: Access::Anyone });
+        .filter(|(path, _)| path.starts_with(CALLS))
+        .for_each(|(path, _)| note("POST", path, access_of(path)));
     let pages: Vec<_> = PAGES.iter().filter(|page| page.path() != "/").cloned().collect();
     let (store, workload, options) = (state.store.clone(), state.workload.clone(), state.leptos.clone());
+    let gate = state.doors.gate.clone();
     let provide = move || {
         provide_context(store.clone());
         provide_context(workload.clone());
+        provide_context(gate.clone());
     };
     let rendered = Router::new()
         .leptos_routes_with_context(state, pages, provide, {
@@ -59,16 +91,55 @@ pub(super) fn add(router: Router<AppState>, mut routes: Vec<RouteInfo>, state: &
         })
         .fallback(leptos_axum::file_and_error_handler_with_context::<AppState, _>(set_content_security_policy, shell))
         .layer(middleware::from_fn(blame_arguments))
+        .layer(middleware::from_fn_with_state(state.doors.clone(), admit_by_path))
         .layer(middleware::from_fn(cache))
         .layer(CompressionLayer::new());
     let docs = Router::new()
         .merge(SwaggerUi::new("/api/docs").url("/api/openapi.json", openapi()))
+        .route("/", get(|| async { Redirect::to("/monitoring") }))
+        .layer(middleware::from_fn_with_state((state.doors.clone(), Access::Viewer), admit))
         .layer(middleware::from_fn(docs_policy));
-    (router.route("/", get(|| async { Redirect::to("/monitoring") })).merge(docs).merge(rendered), routes)
+    (router.merge(docs).merge(rendered), routes)
+}
+
+/// Lets a request for a page, a server function or a file in, or answers it.
+async fn admit_by_path(State(doors): State<Doors>, request: Request, next: Next) -> Response {
+    let access = access_of(request.uri().path());
+    let response = doors.admit(access, request, next).await;
+    // Where a file is missing, the app would draw that there is no such page.
+    if access == Access::Anyone && response.status().is_client_error() {
+        return ApiError::NotFound("such file".to_owned()).into_response();
+    }
+    response
+}
+
+/// Whether a path is that of a server function that only looks, though browsers post to it.
+pub(super) fn only_looks(path: &str) -> bool {
+    path.strip_prefix(CALLS).is_some_and(|call| LOOKING_CALLS.contains(&call))
+}
+
+/// Who may ask for a path that isn't in the table of routes: for files everybody, for pages who may look, for a server function that nobody has
+/// thought of admins only. Files are told by their whole path, since a router, a browser or a proxy may take `..` for something else than we do.
+fn access_of(path: &str) -> Access {
+    if let Some(call) = path.strip_prefix(CALLS) {
+        return match call {
+            _ if LOOKING_CALLS.contains(&call) => Access::Viewer,
+            // One's own.
+            "change_password" => Access::Viewer,
+            _ if ACTING_CALLS.contains(&call) => Access::Operator,
+            _ => Access::Admin,
+        };
+    }
+    let is_name = |name: &str| {
+        name.starts_with(|first: char| first.is_ascii_alphanumeric())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+    };
+    let is_file = FILES.contains(&path) || path.strip_prefix("/pkg/").is_some_and(is_name);
+    if is_file { Access::Anyone } else { Access::Viewer }
 }
 
 /// Scripts run only if they are ours: each carries this answer's nonce. Nothing that a worker sends can become one.
-fn set_content_security_policy() {
+pub(super) fn set_content_security_policy() {
     let Some(nonce) = leptos::nonce::use_nonce() else { return };
     let policy = format!(
         "default-src 'none'; script-src 'strict-dynamic' 'nonce-{nonce}' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; \
@@ -81,7 +152,7 @@ fn set_content_security_policy() {
 
 /// Leptos answers 500 to a call of a server function whose arguments can't be read; whose fault that is, the status should say.
 async fn blame_arguments(request: Request, next: Next) -> Response {
-    let is_call = request.uri().path().starts_with("/api/fn/");
+    let is_call = request.uri().path().starts_with(CALLS);
     let response = next.run(request).await;
     if !is_call || response.status() != StatusCode::INTERNAL_SERVER_ERROR {
         return response;

@@ -2,14 +2,15 @@
 //!
 //! The watcher gives its place in the URL (`epoch`, `seq`), if it has one. The first message is a *hello*; if it says `recovered`, all
 //! that was missed follows, then what happens. `batch=1` asks for arrays of messages instead of single ones: far fewer frames when
-//! much happens. A watcher that can't keep up gets a *gap* and goes on with what is new.
+//! much happens. A watcher that can't keep up gets a *gap* and goes on with what is new. One whose session or token is over is closed with code 1008.
 
 use std::{sync::Arc, time::Duration};
 
 use axum::{
+    Extension,
     extract::{
         State, WebSocketUpgrade,
-        ws::{Message, Utf8Bytes, WebSocket},
+        ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code},
     },
     response::Response,
 };
@@ -18,7 +19,11 @@ use serde::Deserialize;
 use taskscope_wire::{LiveMessage, Position, ServerState};
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::server::hub::{Frame, Hub, Subscription};
+use super::admit::Doors;
+use crate::server::{
+    access::{Caller, Gate},
+    hub::{Frame, Hub, Subscription},
+};
 
 /// How often a watcher hears of the server even if nothing happens.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -46,6 +51,8 @@ pub(super) struct Wishes {
 )]
 pub(super) async fn watch(
     State(hub): State<Hub>,
+    State(doors): State<Doors>,
+    Extension(caller): Extension<Caller>,
     axum::extract::Query(wishes): axum::extract::Query<Wishes>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
@@ -55,10 +62,10 @@ pub(super) async fn watch(
         .write_buffer_size(4 * 1024)
         .max_write_buffer_size(4 * 1024 * 1024)
         .max_message_size(4 * 1024)
-        .on_upgrade(move |socket| serve(socket, hub, wishes))
+        .on_upgrade(move |socket| serve(socket, hub, wishes, doors.gate, caller))
 }
 
-async fn serve(socket: WebSocket, hub: Hub, wishes: Wishes) {
+async fn serve(socket: WebSocket, hub: Hub, wishes: Wishes, gate: Gate, caller: Caller) {
     let known = wishes.epoch.zip(wishes.seq).map(|(epoch, seq)| Position { epoch, seq });
     let subscription = hub.subscribe(known.as_ref());
     drop(hub);
@@ -67,12 +74,13 @@ async fn serve(socket: WebSocket, hub: Hub, wishes: Wishes) {
         Some(known) if subscription.recovered => known.seq + 1,
         _ => subscription.position.seq + 1,
     };
-    let watcher = Watcher { sink, batch: wishes.batch.as_deref() == Some("1"), next };
+    let mut watcher = Watcher { sink, batch: wishes.batch.as_deref() == Some("1"), next };
     // Whatever the watcher says is read and dropped: that is how its closing is noticed, and how pings are answered.
     let listening = async { while let Some(Ok(_)) = inbox.next().await {} };
     tokio::select! {
         () = listening => {}
         _ = watcher.run(subscription) => {}
+        () = gate.ended(&caller) => watcher.send_away().await,
     }
 }
 
@@ -87,7 +95,7 @@ struct Watcher {
 struct Gone;
 
 impl Watcher {
-    async fn run(mut self, subscription: Subscription) -> Result<(), Gone> {
+    async fn run(&mut self, subscription: Subscription) -> Result<(), Gone> {
         let Subscription { position, recovered, missed, mut frames, mut server } = subscription;
         self.say(LiveMessage::Hello { position, recovered }).await?;
         let state = server.borrow_and_update().clone();
@@ -138,6 +146,13 @@ impl Watcher {
             self.put(message.into()).await?;
         }
         Ok(())
+    }
+
+    /// Tells a watcher whose session or token is over.
+    async fn send_away(&mut self) {
+        let close = CloseFrame { code: close_code::POLICY, reason: "log in again".into() };
+        // It may be gone already.
+        let _ = tokio::time::timeout(SEND_LIMIT, self.sink.send(Message::Close(Some(close)))).await;
     }
 
     async fn say_server(&mut self, state: ServerState) -> Result<(), Gone> {

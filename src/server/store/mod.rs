@@ -3,6 +3,7 @@
 //! Reads take one snapshot each, so that the numbers of an answer agree with each other. Writes go through [`BatchTx`] alone,
 //! which holds the sequencer's row: batches of all recorders on one database are one after the other.
 
+mod access;
 mod active;
 mod analysis;
 mod attempt;
@@ -36,6 +37,7 @@ use sqlx::{
 };
 use taskscope_wire::Position;
 
+pub use access::{AccessRows, Action, Changed, StoredAccount, StoredSession, StoredToken};
 pub use attempt::{Described, End, FinishText, Memo, RowKey, StoredAttempt};
 pub use batch::{BatchTx, LiveText, Written};
 pub use events::StoredBatch;
@@ -56,6 +58,9 @@ const SNAPSHOT: &str = "begin isolation level repeatable read read only";
 const UNDEFINED_TABLE: &str = "42P01";
 /// And for a lock that was waited for in vain.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
+
+/// And for a database that lets nobody in.
+const NO_CONNECTIONS: &str = "55000";
 
 /// The channel on which recorders tell each other that a batch was committed.
 const LIVE_CHANNEL: &str = "taskscope_live";
@@ -98,8 +103,10 @@ impl From<sqlx::Error> for StoreError {
                 Self::Unavailable(cause.to_string())
             }
             sqlx::Error::Database(cause) => match cause.code().as_deref().and_then(|code| code.get(..2)) {
-                // Somebody else holds it for too long.
-                Some("55") if cause.code().as_deref() == Some(LOCK_NOT_AVAILABLE) => Self::Unavailable(cause.to_string()),
+                // Somebody else holds it for too long, or shuts everybody out.
+                Some("55") if matches!(cause.code().as_deref(), Some(LOCK_NOT_AVAILABLE | NO_CONNECTIONS)) => {
+                    Self::Unavailable(cause.to_string())
+                }
                 // Connection, resources (disk full, too many connections), operator intervention, system errors.
                 Some("08" | "53" | "57" | "58") => Self::Unavailable(cause.to_string()),
                 // Data, constraints, program limits.

@@ -1,4 +1,4 @@
-//! Who may do what: reporters by token, no page of another site anything but a plain look, and none under another name.
+//! What browsers may be made to do: no page of another site does anything but look, and none under another name not even that.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -8,17 +8,8 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use subtle::ConstantTimeEq;
 
-use super::{IngestToken, error::ApiError};
-
-/// Lets a reporter pass who has the token, or everybody where none is configured.
-pub(super) fn check_reporter(token: &IngestToken, headers: &HeaderMap) -> Result<(), ApiError> {
-    let Some(wanted) = &token.0 else { return Ok(()) };
-    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-    let given = headers.get("access-token").and_then(|value| value.to_str().ok()).or(bearer).unwrap_or_default();
-    if bool::from(given.as_bytes().ct_eq(wanted.as_bytes())) { Ok(()) } else { Err(ApiError::Unauthorized) }
-}
+use super::error::ApiError;
 
 /// Browsers say where a request comes from. What another site asks is refused unless it only looks: a form or script of a stranger
 /// must neither write nor open the live stream. Programs that are no browsers send neither header and are let through.
@@ -113,17 +104,6 @@ mod tests {
             "a b",
         ] {
             assert!(!names.hold(strange), "{strange}");
-        }
-    }
-
-    #[test]
-    fn a_configured_token_is_asked_for() {
-        let token = IngestToken(Some("secret".into()));
-        assert!(check_reporter(&IngestToken(None), &headers(&[("access-token", "any")])).is_ok());
-        assert!(check_reporter(&token, &headers(&[("access-token", "secret")])).is_ok());
-        assert!(check_reporter(&token, &headers(&[("authorization", "Bearer secret")])).is_ok());
-        for wrong in [headers(&[]), headers(&[("access-token", "secre")]), headers(&[("access-token", "secrets")])] {
-            assert!(check_reporter(&token, &wrong).is_err());
         }
     }
 }
