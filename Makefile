@@ -1,5 +1,5 @@
 # Every target fetches what it misses (scripts/tools.sh) and can be called again at any time.
-.PHONY: help run demo dev build check test bench tools clean
+.PHONY: help run demo dev build check test attacks bench tools clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -22,6 +22,9 @@ check: ## formatting, lints on both sides, docs, checked SQL, Python types
 
 test: ## check, and the tests of Rust, Python and the browser
 	@scripts/test
+
+attacks: ## take each defence out, and see its tests fail (half an hour); N="05 08" takes only those
+	@scripts/attacks $(N)
 
 bench: ## measure speed, memory and size, and write docs/benchmarks.md; PARTS="history search" shows only those
 	@scripts/bench $(PARTS)

@@ -20,6 +20,7 @@ use taskscope::server::{
     data_dir::DataDir,
     embedded_pg::EmbeddedPostgres,
     http::openapi,
+    log_lines::LogLines,
     recorder::SpoolFile,
     serve::Server,
     store::Store,
@@ -123,7 +124,8 @@ fn main() -> ExitCode {
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("taskscope=info,taskscope_workload=info,warn"));
     // Every HTTP client of the process takes it; that one was chosen already can't be.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    // Without colours, which are control characters themselves.
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(|| LogLines(std::io::stderr())).init();
     match run(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

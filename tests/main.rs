@@ -11,6 +11,7 @@
 mod access;
 mod analysis;
 mod api;
+mod attacks;
 mod live;
 mod pages;
 mod reliability;

@@ -7,6 +7,7 @@ pub mod data_dir;
 pub mod embedded_pg;
 pub mod http;
 pub mod hub;
+pub mod log_lines;
 mod login_page;
 mod page_caller;
 mod page_error;

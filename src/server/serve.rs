@@ -17,7 +17,10 @@ use super::{
     config::Config,
     data_dir::DataDir,
     embedded_pg::EmbeddedPostgres,
-    http::{self, AppState, Doors, Figures, HostNames, RouteInfo},
+    http::{
+        self, AppState, Doors, Figures, HostNames, RouteInfo,
+        listen::{self, Limits},
+    },
     hub::Hub,
     recorder::Recorder,
     secret_key,
@@ -105,8 +108,8 @@ impl Server {
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let stopped = async { drop(stopped.await) };
-            let router = router.into_make_service_with_connect_info::<SocketAddr>();
-            Ok(axum::serve(listener, router).with_graceful_shutdown(stopped).await?)
+            listen::serve(listener, router, Limits::of_process(), stopped).await;
+            Ok(())
         });
         tasks.spawn(run(store.clone(), recorder, hub, gate, config.clone()));
         Ok(Self { addr, store, database: options, routes, workload, stop, tasks, postgres, _data_dir: data_dir })

@@ -4,14 +4,15 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::{ask, make_account, session, status};
-use crate::support::{PASSWORD, TestServer, client, until};
+use crate::support::{PASSWORD, TestServer, stranger, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_password_and_an_unknown_name_are_told_alike_and_not_for_ever() {
     let server = TestServer::start_guarded().await;
     make_account(&server, "ann", "viewer").await;
     let attempt = async |name: &str| {
-        let request = client().post(format!("{}/login", server.base)).header("content-type", "application/x-www-form-urlencoded");
+        let request =
+            stranger().post(format!("{}/login", server.base)).header("content-type", "application/x-www-form-urlencoded");
         let answer = request.body(format!("name={name}&password=wrong+wrong+wrong&next=//evil.example")).send().await.unwrap();
         let (status, wait) = (answer.status(), answer.headers().get("retry-after").is_some());
         (status, wait, answer.text().await.unwrap())
@@ -79,7 +80,7 @@ async fn nobody_is_shut_out_while_the_database_is_away() {
     let (_, ingest) = super::make_token(&server, json!({ "name": "w", "kind": "ingest" })).await;
     let report = async |server: &TestServer| {
         let event = json!([{ "type": "task_started", "task_id": "1", "task_name": "t", "timestamp": "2026-11-20T00:00:00Z" }]);
-        let request = client().post(format!("{}/api/v1/events", server.base)).bearer_auth(&ingest);
+        let request = stranger().post(format!("{}/api/v1/events", server.base)).bearer_auth(&ingest);
         request.json(&event).send().await.unwrap().status().as_u16()
     };
     server.take_database_away().await;
@@ -87,10 +88,10 @@ async fn nobody_is_shut_out_while_the_database_is_away() {
     assert_eq!(report(&server).await, 202);
     let page = ask(&server.http, &server, "/monitoring").await;
     assert_eq!(page.status(), StatusCode::SERVICE_UNAVAILABLE, "the page says why it is empty");
-    assert_eq!(status(&client(), &server, "/api/v1/me").await, 401, "strangers stay strangers");
+    assert_eq!(status(&stranger(), &server, "/api/v1/me").await, 401, "strangers stay strangers");
     server.restart_without_waiting().await;
     assert_eq!(report(&server).await, 503, "a server that never read who there is can't say");
-    assert_eq!(status(&client(), &server, "/healthz").await, 200);
+    assert_eq!(status(&stranger(), &server, "/healthz").await, 200);
     server.give_database_back().await;
     until("events are taken again", async || report(&server).await == 202).await;
 }

@@ -7,7 +7,7 @@ use taskscope::server::http::Access;
 use super::{make_account, make_token, session};
 use crate::{
     api::routes::{INVENTORY, example},
-    support::{PASSWORD, TestServer, client, client_of},
+    support::{PASSWORD, TestServer, client_of, stranger},
 };
 
 /// Whether somebody of a rank may call a route: 0 for nobody that is known, then the roles. Reporters and Telegram have ranks of their own.
@@ -39,7 +39,7 @@ async fn every_route_lets_in_whom_it_says() {
     let (revoked, worthless) = make_token(&server, json!({ "name": "old", "kind": "api", "role": "admin" })).await;
     server.http.delete(format!("{}/api/v1/tokens/{revoked}", server.base)).send().await.unwrap();
     let callers = [
-        ("nobody", 0, client()),
+        ("nobody", 0, stranger()),
         ("a made-up session", 0, client_of("taskscope_session=tss_0000000000000000000000000000000000000000000")),
         ("a made-up token", 0, client_of("tsa_0000000000000000000000000000000000000000000")),
         ("a revoked token", 0, client_of(&worthless)),
@@ -119,7 +119,7 @@ async fn nothing_but_the_login_page_signs_of_life_and_files_is_for_everybody() {
         }
     }
     for (path, status) in [("/healthz", 200), ("/favicon.svg", 200), ("/login", 200), ("/pkg/missing.js", 404)] {
-        assert_eq!(super::status(&client(), &server, path).await, status, "{path}");
+        assert_eq!(super::status(&stranger(), &server, path).await, status, "{path}");
     }
 }
 
@@ -135,15 +135,15 @@ async fn raw(server: &TestServer, request: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn people_are_led_to_the_login_and_back() {
     let server = TestServer::start_guarded().await;
-    let request = client().get(format!("{}/monitoring/history?status=failed", server.base)).header("accept", "text/html");
+    let request = stranger().get(format!("{}/monitoring/history?status=failed", server.base)).header("accept", "text/html");
     let answer = request.send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::SEE_OTHER);
     let login = answer.headers()["location"].to_str().unwrap().to_owned();
     assert_eq!(login, "/login?next=%2Fmonitoring%2Fhistory%3Fstatus%3Dfailed");
-    let page = super::ask(&client(), &server, &login).await.text().await.unwrap();
+    let page = super::ask(&stranger(), &server, &login).await.text().await.unwrap();
     assert!(page.contains("Log in") && page.contains(r#"value="/monitoring/history?status=failed""#), "{page}");
     let form = format!("name=ADMIN&password={}&next=%2Fmonitoring%2Fhistory%3Fstatus%3Dfailed", PASSWORD.replace(' ', "+"));
-    let request = client().post(format!("{}/login", server.base)).header("content-type", "application/x-www-form-urlencoded");
+    let request = stranger().post(format!("{}/login", server.base)).header("content-type", "application/x-www-form-urlencoded");
     let answer = request.body(form).send().await.unwrap();
     assert_eq!(
         (answer.status(), answer.headers()["location"].to_str().unwrap()),

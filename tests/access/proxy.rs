@@ -3,7 +3,7 @@
 use reqwest::Client;
 
 use super::status;
-use crate::support::{TestServer, client, until};
+use crate::support::{TestServer, stranger, until};
 
 async fn start(addresses: &str) -> TestServer {
     let server = TestServer::start_with(|settings| {
@@ -27,8 +27,8 @@ fn named(name: &'static str, role: Option<&'static str>) -> Client {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_proxy_says_who_somebody_is_and_what_they_may() {
     let server = start("127.0.0.1").await;
-    assert_eq!(status(&client(), &server, "/api/v1/me").await, 401);
-    assert_eq!(status(&client(), &server, "/login").await, 303, "there is no login page");
+    assert_eq!(status(&stranger(), &server, "/api/v1/me").await, 401);
+    assert_eq!(status(&stranger(), &server, "/login").await, 303, "there is no login page");
     assert_eq!(status(&named("ann", None), &server, "/api/v1/me").await, 200);
     assert_eq!(status(&named("ann", None), &server, "/api/v1/accounts").await, 403);
     assert_eq!(status(&named("ann", Some("admin")), &server, "/api/v1/accounts").await, 200);
@@ -39,5 +39,5 @@ async fn the_proxy_says_who_somebody_is_and_what_they_may() {
 async fn nobody_else_is_believed() {
     let server = start("10.11.12.13,10.0.0.0/24").await;
     assert_eq!(status(&named("ann", Some("admin")), &server, "/api/v1/me").await, 401);
-    assert_eq!(status(&client(), &server, "/healthz").await, 200);
+    assert_eq!(status(&stranger(), &server, "/healthz").await, 200);
 }

@@ -4,7 +4,7 @@ use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
 use super::{ask, make_token, status};
-use crate::support::{TestServer, client, client_of, until};
+use crate::support::{TestServer, client_of, stranger, until};
 
 fn event(task_name: &str, worker: &str) -> Value {
     json!({ "type": "task_started", "task_id": task_name, "task_name": task_name, "worker": worker, "timestamp": "2026-11-20T00:00:00Z" })
@@ -29,7 +29,7 @@ async fn a_token_reports_of_its_sources_only() {
         json!({ "taskName": name, "worker": "w", "startedAt": "2026-11-20T00:00:00", "args": [], "kwargs": {} }).to_string()
     };
     let taskiq = async |name: &str| {
-        let request = client().post(format!("{}/api/tasks/{name}/started", server.base)).header("access-token", &token);
+        let request = stranger().post(format!("{}/api/tasks/{name}/started", server.base)).header("access-token", &token);
         request.header("content-type", "application/json").body(started(name)).send().await.unwrap().status().as_u16()
     };
     assert_eq!((taskiq("mail.send").await, taskiq("billing.charge").await), (200, 403));

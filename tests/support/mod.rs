@@ -115,7 +115,7 @@ impl TestServer {
     /// Logs in as a browser does, and gives the cookie.
     pub async fn log_in(&self, name: &str, password: &str) -> Option<String> {
         let form = format!("name={name}&password={}&next=/monitoring", password.replace(' ', "+"));
-        let request = client().post(format!("{}/login", self.base)).header("content-type", "application/x-www-form-urlencoded");
+        let request = stranger().post(format!("{}/login", self.base)).header("content-type", "application/x-www-form-urlencoded");
         let answer = request.body(form).send().await.ok()?;
         let cookie = answer.headers().get("set-cookie").filter(|_| answer.status() == StatusCode::SEE_OTHER)?;
         Some(cookie.to_str().unwrap().split(';').next().unwrap().to_owned())
@@ -226,8 +226,12 @@ impl TestServer {
 pub fn client() -> Client {
     // reqwest is built without one; another test may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let without_redirects = reqwest::redirect::Policy::none();
-    Client::builder().timeout(PATIENCE).redirect(without_redirects).build().unwrap()
+    Client::builder().timeout(PATIENCE).build().unwrap()
+}
+
+/// A client that shows nothing, and stays where it is led away.
+pub fn stranger() -> Client {
+    with_headers(reqwest::header::HeaderMap::new())
 }
 
 /// A client that shows a cookie, or a token, with every request.
@@ -236,7 +240,10 @@ pub fn client_of(credential: &str) -> Client {
         true => ("cookie", credential.to_owned()),
         false => ("authorization", format!("Bearer {credential}")),
     };
-    let headers = [(name.parse().unwrap(), value.parse().unwrap())].into_iter().collect();
+    with_headers([(name.parse().unwrap(), value.parse().unwrap())].into_iter().collect())
+}
+
+fn with_headers(headers: reqwest::header::HeaderMap) -> Client {
     let without_redirects = reqwest::redirect::Policy::none();
     Client::builder().timeout(PATIENCE).redirect(without_redirects).default_headers(headers).build().unwrap()
 }

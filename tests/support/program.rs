@@ -49,7 +49,18 @@ impl Program {
         this
     }
 
-    /// What a program that was started with [`Program::start_working`] has logged.
+    /// Starts it with what it logs in `log` of the directory.
+    pub async fn start_logging(directory: &Path) -> Self {
+        let port = free_port();
+        let mut command = command(directory, port);
+        command.stderr(std::fs::File::create(directory.join("log")).unwrap()).stdout(Stdio::null());
+        let base = format!("http://127.0.0.1:{port}");
+        let this = Self { base, directory: directory.to_owned(), child: command.spawn().unwrap(), port };
+        this.ready().await;
+        this
+    }
+
+    /// What a program that was started with [`Program::start_logging`] or [`Program::start_working`] has logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.directory.join("log")).unwrap()
     }

@@ -54,6 +54,8 @@ pub(super) enum ApiError {
     TooLarge(String),
     /// The body is of another type.
     UnsupportedType(&'static str),
+    /// The body is packed, and may unpack to anything.
+    Packed,
     /// It can't be done now; later it can.
     Unavailable(String),
     /// The server failed.
@@ -89,6 +91,10 @@ impl IntoResponse for ApiError {
             Self::BadGateway(error) => (StatusCode::BAD_GATEWAY, error),
             Self::TooLarge(error) => (StatusCode::PAYLOAD_TOO_LARGE, error),
             Self::UnsupportedType(allowed) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("the content-type must be {allowed}")),
+            Self::Packed => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "content-encoding must be left out: bodies are taken as they are, not packed".to_owned(),
+            ),
             Self::Unavailable(error) => (StatusCode::SERVICE_UNAVAILABLE, error),
             Self::Internal(cause) => return internal(&cause),
         };

@@ -3,7 +3,13 @@
 use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts, Path, Query, Request, rejection::BytesRejection},
-    http::{HeaderMap, StatusCode, header::CONTENT_TYPE, request::Parts},
+    http::{
+        HeaderMap, StatusCode,
+        header::{CONTENT_ENCODING, CONTENT_TYPE},
+        request::Parts,
+    },
+    middleware::Next,
+    response::{IntoResponse, Response},
 };
 use serde::de::DeserializeOwned;
 use taskscope_wire::clean;
@@ -87,6 +93,14 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     })?;
     reader.end().map_err(|error| ApiError::Invalid(format!("the body is no JSON: {error}")))?;
     Ok(value)
+}
+
+/// Refuses bodies that would have to be unpacked: some kilobytes become gigabytes then.
+pub(super) async fn refuse_packed(request: Request, next: Next) -> Response {
+    match request.headers().get(CONTENT_ENCODING) {
+        Some(encoding) if encoding != "identity" => ApiError::Packed.into_response(),
+        _ => next.run(request).await,
+    }
 }
 
 /// Refuses a body that is not said to be JSON.

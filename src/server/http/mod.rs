@@ -9,6 +9,7 @@ mod extract;
 mod health;
 mod ingest;
 mod knowledge;
+pub mod listen;
 mod login;
 mod messages;
 mod monitoring;
@@ -21,10 +22,12 @@ mod tasks;
 mod telegram;
 mod workers;
 
+use std::time::Duration;
+
 use axum::{
     Router,
     extract::{DefaultBodyLimit, FromRef},
-    http::{HeaderName, HeaderValue},
+    http::{HeaderName, HeaderValue, StatusCode},
     middleware,
     routing::{MethodRouter, any, delete, get, post, put},
 };
@@ -34,6 +37,7 @@ use tower_http::{
     catch_panic::CatchPanicLayer,
     request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer},
     set_header::SetResponseHeaderLayer,
+    timeout::{RequestBodyTimeoutLayer, TimeoutLayer},
 };
 
 pub use admit::Doors;
@@ -44,6 +48,11 @@ use super::{hub::Hub, new_request_id, recorder::Recorder, store::Store, workload
 
 /// Bytes of the largest body: a batch of native events, or of messages.
 const LARGEST_BODY: usize = 8 * 1024 * 1024;
+
+/// How long a client may pause within a body.
+const BODY_PAUSE: Duration = Duration::from_secs(15);
+/// How long a request may take in all, until its answer begins. Language models are asked for some minutes.
+const ANSWER: Duration = Duration::from_secs(300);
 
 /// What handlers work with.
 #[derive(Clone, Debug, FromRef)]
@@ -211,8 +220,11 @@ pub fn router(state: AppState) -> (Router, Vec<RouteInfo>) {
     let router = router
         .method_not_allowed_fallback(error::method_not_allowed)
         .with_state(state)
+        .layer(middleware::from_fn(extract::refuse_packed))
         .layer(middleware::from_fn(site::refuse_cross_site))
         .layer(middleware::from_fn_with_state(host_names, site::refuse_strange_host))
+        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, ANSWER))
+        .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(header("x-content-type-options", "nosniff"))
         .layer(header("referrer-policy", "same-origin"))

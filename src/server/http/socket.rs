@@ -12,14 +12,14 @@ use axum::{
         State, WebSocketUpgrade,
         ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code},
     },
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use futures::{SinkExt, StreamExt, stream::SplitSink};
 use serde::Deserialize;
-use taskscope_wire::{LiveMessage, Position, ServerState};
+use taskscope_wire::{ErrorBody, LiveMessage, Position, ServerState};
 use tokio::sync::broadcast::error::RecvError;
 
-use super::admit::Doors;
+use super::{admit::Doors, error::ApiError};
 use crate::server::{
     access::{Caller, Gate},
     hub::{Frame, Hub, Subscription},
@@ -29,6 +29,9 @@ use crate::server::{
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// How long a watcher may take to accept a message.
 const SEND_LIMIT: Duration = Duration::from_secs(20);
+
+/// How many may watch at once. A connection that became a socket gives its place among the connections back.
+const MOST_WATCHERS: usize = 10_000;
 
 /// What a watcher asks for.
 #[derive(Debug, Deserialize)]
@@ -47,7 +50,10 @@ pub(super) struct Wishes {
         ("seq" = Option<i64>, Query, description = "The last message that is known"),
         ("batch" = Option<String>, Query, description = "1: arrays of messages"),
     ),
-    responses((status = 101, description = "The connection is a WebSocket now")),
+    responses(
+        (status = 101, description = "The connection is a WebSocket now"),
+        (status = 503, description = "Too many watch already: come again after Retry-After", body = ErrorBody),
+    ),
 )]
 pub(super) async fn watch(
     State(hub): State<Hub>,
@@ -56,6 +62,9 @@ pub(super) async fn watch(
     axum::extract::Query(wishes): axum::extract::Query<Wishes>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
+    if hub.watchers() >= MOST_WATCHERS {
+        return ApiError::Unavailable("too many watch already: come again later".to_owned()).into_response();
+    }
     // Small buffers: the default would cost 128 KB a connection.
     upgrade
         .read_buffer_size(1024)
