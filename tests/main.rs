@@ -10,6 +10,7 @@
 
 mod analysis;
 mod api;
+mod backlog;
 mod live;
 mod pages;
 mod reliability;
@@ -17,6 +18,8 @@ mod rules;
 mod search;
 mod series;
 mod spool;
+mod spool_tail;
 mod store;
 mod support;
+mod torture;
 mod workers;

@@ -49,6 +49,18 @@ impl Program {
         this
     }
 
+    /// Starts it with outputs that take nothing, as files on a full disk, and as talkative as it can be.
+    pub async fn start_with_full_log(directory: &Path) -> Self {
+        let port = free_port();
+        let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut command = command(directory, port);
+        command.env("RUST_LOG", "debug").stdout(full()).stderr(full());
+        let base = format!("http://127.0.0.1:{port}");
+        let this = Self { base, directory: directory.to_owned(), child: command.spawn().unwrap(), port };
+        this.ready().await;
+        this
+    }
+
     /// What a program that was started with [`Program::start_working`] has logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.directory.join("log")).unwrap()

@@ -13,11 +13,11 @@ const SOURCE: &str = include_str!("clock.c");
 
 /// A clock that a program shows who loads [`Clock::library`].
 #[derive(Debug)]
-pub struct Clock {
+pub(crate) struct Clock {
     /// What is to be loaded first (`LD_PRELOAD`).
-    pub library: PathBuf,
+    pub(crate) library: PathBuf,
     /// What tells it by how much it is wrong (`TORTURE_CLOCK`).
-    pub file: PathBuf,
+    pub(crate) file: PathBuf,
 }
 
 impl Clock {
@@ -25,7 +25,7 @@ impl Clock {
     ///
     /// # Errors
     /// There is no compiler, or it fails.
-    pub fn build(directory: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn build(directory: &Path) -> anyhow::Result<Self> {
         let (source, library, file) = (directory.join("clock.c"), directory.join("clock.so"), directory.join("clock"));
         fs::write(&source, SOURCE)?;
         let mut compiler = Command::new("cc");
@@ -41,7 +41,7 @@ impl Clock {
     ///
     /// # Errors
     /// The file can't be written.
-    pub fn set(&self, seconds: i64) -> anyhow::Result<()> {
+    pub(crate) fn set(&self, seconds: i64) -> anyhow::Result<()> {
         // In place: the program has it mapped, and would end if it were shorter for a moment.
         fs::OpenOptions::new().write(true).open(&self.file)?.write_all_at(&seconds.to_ne_bytes(), 0)?;
         Ok(())

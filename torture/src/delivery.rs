@@ -16,20 +16,20 @@ use crate::{
 };
 
 /// What the server may know a reporter by; any is accepted where none is configured.
-pub const TOKEN: &str = "torture";
+pub(crate) const TOKEN: &str = "torture";
 /// How long an answer may take. A connection that is half-open never gives one.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The way to the server's door.
 #[derive(Debug, Clone)]
-pub struct Door {
+pub(crate) struct Door {
     http: Client,
     base: String,
 }
 
 /// What became of a parcel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// It is owed.
     Taken,
     /// It was not taken.
@@ -43,13 +43,13 @@ impl Door {
     ///
     /// # Errors
     /// There can't be an HTTP client.
-    pub fn new(port: u16) -> anyhow::Result<Self> {
+    pub(crate) fn new(port: u16) -> anyhow::Result<Self> {
         let http = Client::builder().no_proxy().timeout(PATIENCE).build()?;
         Ok(Self { http, base: format!("http://127.0.0.1:{port}") })
     }
 
     /// Sends the events of a parcel, and notes what is owed.
-    pub async fn deliver(&self, ledger: &Ledger, number: u32, story: &Story, parcel: &Parcel) -> Answer {
+    pub(crate) async fn deliver(&self, ledger: &Ledger, number: u32, story: &Story, parcel: &Parcel) -> Answer {
         let mut answer = Answer::Taken;
         for events in story.requests(parcel) {
             let set = events.iter().fold(0, |set, event| set | event.bit());

@@ -69,7 +69,9 @@ impl Inject for Scene {
             Fault::FullDisk { mounts: false } => disk::limit(self).await?,
             Fault::ClockJump { hours } => {
                 self.clock.set(hours * 3600)?;
-                Instant::now()
+                let whole = Instant::now();
+                self.server.shows_time(hours).await?;
+                whole
             }
             Fault::Network { place, weather, lasts } => {
                 network(self, place, weather, lasts).await;

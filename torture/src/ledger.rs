@@ -77,7 +77,7 @@ impl Ledger {
     }
 
     /// Begins a task.
-    pub fn open(&self, probe: bool) -> (u32, Story) {
+    pub(crate) fn open(&self, probe: bool) -> (u32, Story) {
         // As exact as Postgres keeps it.
         let began = DateTime::from_timestamp_micros(Utc::now().timestamp_micros()).unwrap_or_default();
         let mut entries = lock(&self.entries);
@@ -120,7 +120,7 @@ impl Ledger {
 impl Entry {
     /// What the task of that number is.
     #[must_use]
-    pub fn story(&self, seed: u64, number: u32) -> Story {
+    pub(crate) fn story(&self, seed: u64, number: u32) -> Story {
         let tell = if self.probe { Story::probe } else { Story::task };
         tell(seed, number, self.began)
     }

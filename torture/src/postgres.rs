@@ -19,7 +19,7 @@ use nix::{
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 
 /// The database.
-pub const DATABASE: &str = "torture";
+pub(crate) const DATABASE: &str = "torture";
 /// How long a start may take, with what has to be recovered.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -96,8 +96,10 @@ impl Postgres {
     /// Stops every process of it where it is, or lets them go on.
     pub fn freeze(&self, frozen: bool) {
         let signal = if frozen { Signal::SIGSTOP } else { Signal::SIGCONT };
-        // One that has just ended needs none.
-        self.processes().into_iter().for_each(|pid| drop(kill(pid, signal)));
+        for pid in self.processes() {
+            // One that has just ended needs none.
+            let _ = kill(pid, signal);
+        }
     }
 
     /// Its socket.
@@ -146,7 +148,7 @@ impl Drop for Postgres {
 
 /// The process id of a child.
 #[must_use]
-pub fn pid_of(child: &Child) -> Pid {
+pub(crate) fn pid_of(child: &Child) -> Pid {
     Pid::from_raw(child.id().cast_signed())
 }
 
@@ -154,7 +156,7 @@ pub fn pid_of(child: &Child) -> Pid {
 ///
 /// # Errors
 /// It isn't ours.
-pub fn let_through(directory: &Path) -> std::io::Result<()> {
+pub(crate) fn let_through(directory: &Path) -> std::io::Result<()> {
     fs::set_permissions(directory, fs::Permissions::from_mode(0o755))
 }
 

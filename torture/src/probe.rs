@@ -23,16 +23,16 @@ const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A probe that was seen.
 #[derive(Debug, Clone, Copy)]
-pub struct Seen {
+pub(crate) struct Seen {
     /// When it was sent.
-    pub sent: Instant,
+    pub(crate) sent: Instant,
     /// When it showed.
-    pub at: Instant,
+    pub(crate) at: Instant,
 }
 
 /// The running probes.
 #[derive(Debug)]
-pub struct Probes {
+pub(crate) struct Probes {
     tasks: JoinSet<()>,
     shared: Arc<Shared>,
     newest: watch::Receiver<Option<Seen>>,
@@ -49,7 +49,7 @@ impl Probes {
     ///
     /// # Errors
     /// There can't be an HTTP client.
-    pub fn start(port: u16, ledger: &Arc<Ledger>) -> anyhow::Result<Self> {
+    pub(crate) fn start(port: u16, ledger: &Arc<Ledger>) -> anyhow::Result<Self> {
         let shared = Arc::new(Shared::default());
         let (newest, seen) = watch::channel(None);
         let mut tasks = JoinSet::new();
@@ -62,7 +62,7 @@ impl Probes {
     ///
     /// # Errors
     /// None shows.
-    pub async fn live_after(&self, moment: Instant) -> anyhow::Result<Duration> {
+    pub(crate) async fn live_after(&self, moment: Instant) -> anyhow::Result<Duration> {
         let mut newest = self.newest.clone();
         let shown = newest.wait_for(|seen| seen.is_some_and(|seen| seen.sent >= moment));
         let shown = tokio::time::timeout(PATIENCE, shown).await;
@@ -73,12 +73,12 @@ impl Probes {
 
     /// How late events showed that were sent in a span of time.
     #[must_use]
-    pub fn latencies(&self, from: Instant, to: Instant) -> Vec<Duration> {
+    pub(crate) fn latencies(&self, from: Instant, to: Instant) -> Vec<Duration> {
         lock(&self.shared.seen).iter().filter(|seen| from <= seen.sent && seen.sent <= to).map(|seen| seen.at - seen.sent).collect()
     }
 
     /// Sends no more.
-    pub async fn finish(&mut self) {
+    pub(crate) async fn finish(&mut self) {
         self.tasks.shutdown().await;
     }
 }

@@ -17,7 +17,7 @@ const AGAIN: std::ops::Range<u64> = 100..1000;
 
 /// Clients that run one task after the other until they are told to stop.
 #[derive(Debug, Default)]
-pub struct Producers {
+pub(crate) struct Producers {
     tasks: JoinSet<()>,
     stop: CancellationToken,
 }
@@ -25,7 +25,7 @@ pub struct Producers {
 impl Producers {
     /// Starts so many clients, which pause for `pace` in the mean between two parcels.
     #[must_use]
-    pub fn start(count: usize, pace: Duration, door: &Door, ledger: &Arc<Ledger>) -> Self {
+    pub(crate) fn start(count: usize, pace: Duration, door: &Door, ledger: &Arc<Ledger>) -> Self {
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         for index in 0..count {
@@ -37,7 +37,7 @@ impl Producers {
     }
 
     /// Begins no new tasks, and waits until those that are on their way are told to their end.
-    pub async fn finish(mut self) {
+    pub(crate) async fn finish(mut self) {
         self.stop.cancel();
         while self.tasks.join_next().await.is_some() {}
     }

@@ -13,7 +13,7 @@ use crate::plan::Weather;
 
 /// Where a network leads.
 #[derive(Debug, Clone)]
-pub enum Target {
+pub(crate) enum Target {
     /// A port of this machine.
     Port(u16),
     /// A socket.
@@ -22,9 +22,9 @@ pub enum Target {
 
 /// A running network. Dropping it closes the port.
 #[derive(Debug)]
-pub struct Proxy {
+pub(crate) struct Proxy {
     /// Where it accepts.
-    pub port: u16,
+    pub(crate) port: u16,
     weather: watch::Sender<Weather>,
     accepting: AbortHandle,
 }
@@ -34,7 +34,7 @@ impl Proxy {
     ///
     /// # Errors
     /// There is none.
-    pub async fn start(target: Target) -> io::Result<Self> {
+    pub(crate) async fn start(target: Target) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
         let (weather, seen) = watch::channel(Weather::Clear);
@@ -43,7 +43,7 @@ impl Proxy {
     }
 
     /// Changes the weather, also for the connections that there are.
-    pub fn set(&self, weather: Weather) {
+    pub(crate) fn set(&self, weather: Weather) {
         self.weather.send_replace(weather);
     }
 }

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 use chrono::Utc;
+use rand::{RngExt, SeedableRng, rngs::SmallRng};
 use tempfile::TempDir;
 
 use crate::{
@@ -26,6 +27,8 @@ use crate::{
 
 /// How long tasks that are on their way may take to be told to their end.
 const PATIENCE: Duration = Duration::from_secs(180);
+/// What lies between two faults, in milliseconds.
+const REST: std::ops::Range<u64> = 50..600;
 /// How long all that waits may take to be stored in the end.
 const DRAIN_LIMIT: Duration = Duration::from_secs(900);
 
@@ -91,7 +94,7 @@ impl Scene {
         // As many seconds as it takes to know how late events usually show.
         tokio::time::sleep(plan.pace).await;
         let usual_latencies = self.probes.latencies(began, Instant::now());
-        let faults = plan.faults();
+        let (faults, mut rng) = (plan.faults(), SmallRng::seed_from_u64(plan.seed));
         let mut recoveries = Vec::with_capacity(faults.len());
         for (number, fault) in (1..).zip(&faults) {
             let recovery = self.inject(*fault).await.with_context(|| format!("fault {number}, {fault:?}"))?;
@@ -103,6 +106,7 @@ impl Scene {
                 recovery.live_after.as_secs_f64()
             ));
             recoveries.push(recovery);
+            tokio::time::sleep(Duration::from_millis(rng.random_range(REST))).await;
         }
         Ok(Course { recoveries, usual_latencies, took: began.elapsed() })
     }

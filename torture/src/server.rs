@@ -9,10 +9,12 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
+use chrono::{TimeDelta, Utc};
 use nix::sys::signal::{Signal, kill};
 use reqwest::Client;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde::de::DeserializeOwned;
+use taskscope_wire::Metrics;
 
 use crate::{clock::Clock, delivery::TOKEN, postgres::pid_of};
 
@@ -48,7 +50,7 @@ impl Server {
     ///
     /// # Errors
     /// The program is missing.
-    pub fn start(&mut self, clock: &Clock) -> anyhow::Result<()> {
+    pub(crate) fn start(&mut self, clock: &Clock) -> anyhow::Result<()> {
         let log = OpenOptions::new().create(true).append(true).open(self.log())?;
         let mut command = self.command();
         command.env("LD_PRELOAD", &clock.library).env("TORTURE_CLOCK", &clock.file).stdin(Stdio::null());
@@ -133,6 +135,25 @@ impl Server {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Ok(())
+    }
+
+    /// Waits until it tells of a moment that is so many hours from now, by its clock.
+    ///
+    /// # Errors
+    /// It doesn't: its clock can't be set.
+    pub async fn shows_time(&self, hours: i64) -> anyhow::Result<()> {
+        let began = Instant::now();
+        loop {
+            // What it is asked for comes from Postgres, which may be on its way back.
+            if let Ok(metrics) = self.ask::<Metrics>("/api/v1/monitoring/metrics").await {
+                let off = metrics.generated_at - Utc::now() - TimeDelta::hours(hours);
+                if off.abs() < TimeDelta::seconds(30) {
+                    return Ok(());
+                }
+            }
+            ensure!(began.elapsed() < PATIENCE, "the server's clock isn't {hours} hours off");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// What a path of the API answers.

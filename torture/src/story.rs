@@ -12,26 +12,26 @@ const LETTERS: [&str; 12] = ["a", "Z", "7", " ", "\"", "\\", "\n", "é", "ж", "
 
 /// A task as it is reported, and as it must be found.
 #[derive(Debug, Clone)]
-pub struct Story {
+pub(crate) struct Story {
     /// Its id.
-    pub task_id: String,
+    pub(crate) task_id: String,
     /// Its type.
-    pub task_name: String,
+    pub(crate) task_name: String,
     /// By which protocol it is reported.
-    pub protocol: Protocol,
+    pub(crate) protocol: Protocol,
     /// Whether its client sends each event once only, as TaskIQ's stock middlewares do, and doesn't try again.
-    pub impatient: bool,
+    pub(crate) impatient: bool,
     /// What it is called with.
-    pub params: Value,
+    pub(crate) params: Value,
     /// Its attempts, of which all but the last fail.
-    pub attempts: Vec<Attempt>,
+    pub(crate) attempts: Vec<Attempt>,
     /// What is sent together, in this order.
-    pub parcels: Vec<Parcel>,
+    pub(crate) parcels: Vec<Parcel>,
 }
 
 /// How a task is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Protocol {
+pub(crate) enum Protocol {
     /// `POST /api/v1/events`.
     Native,
     /// `POST /api/tasks/{id}/queued`, `started`, `executed`.
@@ -40,38 +40,38 @@ pub enum Protocol {
 
 /// One run of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attempt {
+pub(crate) struct Attempt {
     /// When it was queued.
-    pub queued_at: DateTime<Utc>,
+    pub(crate) queued_at: DateTime<Utc>,
     /// When it started.
-    pub started_at: DateTime<Utc>,
+    pub(crate) started_at: DateTime<Utc>,
     /// When it ended.
-    pub completed_at: DateTime<Utc>,
+    pub(crate) completed_at: DateTime<Utc>,
     /// Why it failed, if it did.
-    pub error: Option<String>,
+    pub(crate) error: Option<String>,
 }
 
 /// Events that are sent in one request.
 #[derive(Debug, Clone)]
-pub struct Parcel {
+pub(crate) struct Parcel {
     /// Which ones.
-    pub events: Vec<Event>,
+    pub(crate) events: Vec<Event>,
     /// Whether they are sent again after they were taken.
-    pub twice: bool,
+    pub(crate) twice: bool,
 }
 
 /// One of a task's events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Event {
+pub(crate) struct Event {
     /// The attempt, from 0.
-    pub attempt: u8,
+    pub(crate) attempt: u8,
     /// What happened.
-    pub step: Step,
+    pub(crate) step: Step,
 }
 
 /// What an event says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum Step {
     /// It waits.
     Queued,
     /// It runs.
@@ -83,7 +83,7 @@ pub enum Step {
 impl Event {
     /// Its bit in a set of a task's events.
     #[must_use]
-    pub const fn bit(self) -> u16 {
+    pub(crate) const fn bit(self) -> u16 {
         1 << (self.attempt * 3 + self.step as u8)
     }
 }
@@ -95,14 +95,14 @@ fn prefix(seed: u64) -> String {
 
 /// The number in a task's id, if it is one of this seed.
 #[must_use]
-pub fn number_of(seed: u64, task_id: &str) -> Option<u32> {
+pub(crate) fn number_of(seed: u64, task_id: &str) -> Option<u32> {
     task_id.strip_prefix(&prefix(seed))?.parse().ok()
 }
 
 impl Story {
     /// A task that is queued, runs, perhaps is tried again, and ends.
     #[must_use]
-    pub fn task(seed: u64, number: u32, began: DateTime<Utc>) -> Self {
+    pub(crate) fn task(seed: u64, number: u32, began: DateTime<Utc>) -> Self {
         let mut rng = SmallRng::seed_from_u64(seed ^ u64::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let task_id = format!("{}{number}", prefix(seed));
         let protocol = if rng.random_bool(0.3) { Protocol::Taskiq } else { Protocol::Native };
@@ -122,7 +122,7 @@ impl Story {
 
     /// A task of which one event alone is sent, to see when it shows.
     #[must_use]
-    pub fn probe(seed: u64, number: u32, began: DateTime<Utc>) -> Self {
+    pub(crate) fn probe(seed: u64, number: u32, began: DateTime<Utc>) -> Self {
         let event = Event { attempt: 0, step: Step::Finished };
         let attempt = Attempt { queued_at: began, started_at: began, completed_at: began, error: None };
         Self {
@@ -137,8 +137,8 @@ impl Story {
     }
 
     /// All its events, as a set of [`Event::bit`]s.
-    #[must_use]
-    pub fn all(&self) -> u16 {
+    #[cfg(test)]
+    pub(crate) fn all(&self) -> u16 {
         self.parcels.iter().flat_map(|parcel| &parcel.events).fold(0, |set, event| set | event.bit())
     }
 }
