@@ -112,6 +112,28 @@ async fn a_database_that_is_not_there_yet_or_any_more_is_waited_for() {
     stored(&program, "a", 20).await;
 }
 
+/// On a full disk what is stored can't be forgotten; with room again it is, even if nothing new comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_full_disk_kept_from_being_forgotten_is_forgotten_later() {
+    let directory = data_directory();
+    let program = Program::start_with_limits_told(&directory.path().join("d")).await;
+    let frozen = processes_of(&program.directory);
+    frozen.iter().for_each(|pid| kill(*pid, Signal::SIGSTOP).unwrap());
+    report(&program, "a", 0..3).await;
+    program.limit_files("1");
+    let http = client();
+    let answer = http.post(format!("{}/api/v1/events", program.base)).json(&json!([
+        {"type": "task_started", "task_id": "b", "task_name": "b", "timestamp": "2026-11-20"}
+    ]));
+    let answer = answer.send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), answer.headers().contains_key("retry-after")), (503, true));
+    frozen.iter().for_each(|pid| kill(*pid, Signal::SIGCONT).unwrap());
+    stored(&program, "a", 3).await;
+    assert!(waiting(&http, &program.base).await > 0, "the disk is full");
+    program.limit_files("unlimited");
+    until("nothing waits", async || waiting(&http, &program.base).await == 0).await;
+}
+
 /// What tracing can't write it tells on the same output, by a macro that panics; the spool's thread died of its own error message.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_cannot_be_written_stops_nothing() {

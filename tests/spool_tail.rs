@@ -53,7 +53,8 @@ impl Spooled {
 
 fn event(id: u32) -> TaskEvent {
     let params = json!({"text": "x".repeat(5000)});
-    let event = json!({"type": "task_started", "task_id": id.to_string(), "task_name": "t", "timestamp": "2026-11-20", "params": params});
+    let event =
+        json!({"type": "task_started", "task_id": id.to_string(), "task_name": "t", "timestamp": "2026-11-20", "params": params});
     NativeEvent::decode(&event.to_string(), chrono::Utc::now()).unwrap()
 }
 

@@ -106,7 +106,8 @@ impl Ledger {
     #[must_use]
     pub fn last_time(&self) -> DateTime<Utc> {
         let entries = self.entries();
-        let stories = (0..entries.len() as u32).zip(&entries).rev().take(RECENT).map(|(number, entry)| entry.story(self.seed, number));
+        let stories =
+            (0..entries.len() as u32).zip(&entries).rev().take(RECENT).map(|(number, entry)| entry.story(self.seed, number));
         stories.filter_map(|story| Some(story.attempts.last()?.completed_at)).max().unwrap_or_default()
     }
 

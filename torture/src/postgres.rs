@@ -69,7 +69,11 @@ impl Postgres {
         self.child = Some(command.spawn().context("postgres can't be started")?);
         let began = Instant::now();
         while PgConnection::connect_with(&self.options().database("postgres")).await.is_err() {
-            ensure!(began.elapsed() < PATIENCE, "Postgres doesn't take connections; its log is {}", self.base.with_extension("log").display());
+            ensure!(
+                began.elapsed() < PATIENCE,
+                "Postgres doesn't take connections; its log is {}",
+                self.base.with_extension("log").display()
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Ok(())
@@ -173,11 +177,14 @@ fn unprivileged() -> anyhow::Result<Option<User>> {
 fn find_programs() -> anyhow::Result<PathBuf> {
     let mut directories: Vec<PathBuf> = std::env::var_os("POSTGRES_BIN_DIR").map(PathBuf::from).into_iter().collect();
     directories.extend(std::env::var_os("PATH").iter().flat_map(std::env::split_paths));
-    let mut packaged: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    let mut packaged: Vec<PathBuf> =
+        fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     packaged.sort_by_key(|path| std::cmp::Reverse(path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok())));
     directories.extend(packaged.into_iter().map(|path| path.join("bin")));
     match directories.into_iter().find(|place| place.join("initdb").is_file() && place.join("postgres").is_file()) {
         Some(place) => Ok(place),
-        None => bail!("no Postgres programs (initdb, postgres) are here: install the package postgresql, or set POSTGRES_BIN_DIR"),
+        None => {
+            bail!("no Postgres programs (initdb, postgres) are here: install the package postgresql, or set POSTGRES_BIN_DIR")
+        }
     }
 }

@@ -74,7 +74,11 @@ impl Probes {
     /// How late events showed that were sent in a span of time.
     #[must_use]
     pub(crate) fn latencies(&self, from: Instant, to: Instant) -> Vec<Duration> {
-        lock(&self.shared.seen).iter().filter(|seen| from <= seen.sent && seen.sent <= to).map(|seen| seen.at - seen.sent).collect()
+        lock(&self.shared.seen)
+            .iter()
+            .filter(|seen| from <= seen.sent && seen.sent <= to)
+            .map(|seen| seen.at - seen.sent)
+            .collect()
     }
 
     /// Sends no more.

@@ -122,10 +122,17 @@ fn seconds(time: Duration) -> String {
 
 fn machine() -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    let cpu = read("/proc/cpuinfo").lines().find_map(|line| Some(line.strip_prefix("model name")?.split_once(": ")?.1.to_owned()));
-    let kilobytes = read("/proc/meminfo").lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().split(' ').next()?.parse::<f64>().ok());
+    let cpu =
+        read("/proc/cpuinfo").lines().find_map(|line| Some(line.strip_prefix("model name")?.split_once(": ")?.1.to_owned()));
+    let kilobytes = read("/proc/meminfo")
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:")?.trim().split(' ').next()?.parse::<f64>().ok());
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
-    format!("{}, {cores} cores, {:.0} GB", cpu.as_deref().unwrap_or("unknown CPU"), kilobytes.unwrap_or_default() / 1024.0 / 1024.0)
+    format!(
+        "{}, {cores} cores, {:.0} GB",
+        cpu.as_deref().unwrap_or("unknown CPU"),
+        kilobytes.unwrap_or_default() / 1024.0 / 1024.0
+    )
 }
 
 #[cfg(test)]
