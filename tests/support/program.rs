@@ -82,7 +82,7 @@ impl Program {
     /// Sets the size that no file may grow beyond that it writes: bytes, or `unlimited`.
     pub fn limit_files(&self, size: &str) {
         let mut limit = Command::new("prlimit");
-        assert!(limit.args(["--pid", &self.pid().to_string(), &format!("--fsize={size}:unlimited")]).status().unwrap().success());
+        assert!(limit.args(["--pid", &self.pid().to_string(), &format!("--fsize={size}:")]).status().unwrap().success());
     }
 
     /// What a program that was started with [`Program::start_working`] has logged.
