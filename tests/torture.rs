@@ -18,9 +18,12 @@ async fn faults_of_every_kind_lose_double_and_falsify_nothing() {
     what_is_falsified_is_found(&outcome.scene).await;
 }
 
+/// How many flaws of a kind there are.
+type FlawsOf = fn(&Verdict) -> usize;
+
 async fn what_is_falsified_is_found(scene: &Scene) {
     let one = "(id, created_at) in (select id, created_at from task_execution_logs where status = 'success' and params is not null limit 1)";
-    let found: [(&str, fn(&Verdict) -> usize); 6] = [
+    let found: [(&str, FlawsOf); 6] = [
         ("delete from task_execution_logs where", |verdict| verdict.missing.len()),
         ("update task_execution_logs set status = 'running' where", |verdict| verdict.wrong.len()),
         ("update task_execution_logs set attempt = attempt + 7 where", |verdict| verdict.wrong.len()),
