@@ -1,5 +1,5 @@
 # Every target fetches what it misses (scripts/tools.sh) and can be called again at any time.
-.PHONY: help run demo dev build check test attacks bench tools clean
+.PHONY: help run demo dev build check test attacks bench torture tools clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -28,6 +28,9 @@ attacks: ## take each defence out, and see its tests fail (half an hour); N="05 
 
 bench: ## measure speed, memory and size, and write docs/benchmarks.md; PARTS="history search" shows only those
 	@scripts/bench $(PARTS)
+
+torture: ## break what the server stands on for half an hour and prove that nothing was lost; SEED=7 repeats, ARGS="--kills 60" is another measure
+	@SEED='$(SEED)' scripts/torture $(ARGS)
 
 tools: ## fetch every tool that any target needs
 	@scripts/tools

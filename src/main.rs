@@ -4,7 +4,7 @@
 
 use std::{
     fs::File,
-    io::{BufReader, BufWriter, IsTerminal},
+    io::{BufReader, BufWriter, IsTerminal, Write},
     path::PathBuf,
     process::ExitCode,
     str::FromStr,
@@ -124,8 +124,10 @@ fn main() -> ExitCode {
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("taskscope=info,taskscope_workload=info,warn"));
     // Every HTTP client of the process takes it; that one was chosen already can't be.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    // Without colours, which are control characters themselves.
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(|| LogLines(std::io::stderr())).init();
+    // Without colours, which are control characters themselves. A line that can't be written, as on a full disk, would be told on the same output, and
+    // whoever logged it would panic.
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).log_internal_errors(false);
+    log.with_writer(|| LogLines(std::io::stderr())).init();
     match run(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -158,7 +160,8 @@ async fn run(Arguments { settings, command }: Arguments) -> anyhow::Result<()> {
 
 async fn serve(config: Config) -> anyhow::Result<()> {
     let server = Server::start(config.clone()).await?;
-    println!("Taskscope serves http://{}/monitoring", server.addr);
+    // Whether anybody reads it is nothing to stop for.
+    let _ = writeln!(std::io::stdout(), "Taskscope serves http://{}/monitoring", server.addr);
     let stop = stop_signal()?;
     if !config.worker {
         return server.run_until(stop.cancelled_owned()).await;
@@ -180,7 +183,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 
 async fn work(config: Config, url: Option<String>) -> anyhow::Result<()> {
     let url = url.unwrap_or_else(|| format!("http://{}", config.addr));
-    println!("Taskscope's worker reports to {url}");
+    let _ = writeln!(std::io::stdout(), "Taskscope's worker reports to {url}");
     let stop = stop_signal()?;
     worker::run(&config, database(&config)?, &url, stop.cancelled_owned()).await
 }

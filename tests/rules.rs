@@ -10,6 +10,7 @@ const RULES: &[(&str, &[&str], &str)] = &[
     ("crates/wire/src", &["sqlx", "leptos", "tokio"], "wire is for clients and browsers too: no database, framework or runtime"),
     ("clients/rust/src", &["sqlx", "leptos", "taskscope::", "taskscope_workload"], "the client knows the wire only"),
     ("crates/workload/src", &["leptos", "axum", "taskscope::"], "the workload knows wire and client, never the server"),
+    ("torture/src", &["taskscope::", "taskscope_workload", "taskscope_client"], "the judge knows the program from outside only"),
     (
         "src/components",
         &["crate::pages", "crate::live", "crate::server_fns", "crate::server", "Resource"],

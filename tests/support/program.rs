@@ -60,6 +60,42 @@ impl Program {
         this
     }
 
+    /// Starts it with outputs that take nothing, as files on a full disk, and as talkative as it can be.
+    pub async fn start_with_full_log(directory: &Path) -> Self {
+        let port = free_port();
+        let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut command = command(directory, port);
+        command.env("RUST_LOG", "debug").stdout(full()).stderr(full());
+        let base = format!("http://127.0.0.1:{port}");
+        let this = Self { base, directory: directory.to_owned(), child: command.spawn().unwrap(), port };
+        this.ready().await;
+        this
+    }
+
+    /// Starts it so that a file that reaches its largest size can't be written, as on a full disk, instead of ending the program.
+    pub async fn start_with_limits_told(directory: &Path) -> Self {
+        let port = free_port();
+        let inner = command(directory, port);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "trap '' XFSZ; exec \"$0\""]).arg(inner.get_program()).current_dir(env!("CARGO_MANIFEST_DIR"));
+        for (name, value) in inner.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        let base = format!("http://127.0.0.1:{port}");
+        let this = Self { base, directory: directory.to_owned(), child: spawn(shell), port };
+        this.ready().await;
+        this
+    }
+
+    /// Sets the size that no file may grow beyond that it writes: bytes, or `unlimited`.
+    pub fn limit_files(&self, size: &str) {
+        let mut limit = Command::new("prlimit");
+        assert!(limit.args(["--pid", &self.pid().to_string(), &format!("--fsize={size}:")]).status().unwrap().success());
+    }
+
     /// What a program that was started with [`Program::start_logging`] or [`Program::start_working`] has logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.directory.join("log")).unwrap()
@@ -91,12 +127,6 @@ impl Program {
         let (http, health) = (client(), format!("{}/healthz", this.base));
         until("the program answers", async || http.get(&health).send().await.is_ok()).await;
         this
-    }
-
-    /// Ends the process without giving it a chance, and starts it again.
-    pub async fn kill_and_restart(&mut self) {
-        let killed = self.kill();
-        self.restart(killed).await;
     }
 
     /// Ends the process without giving it a chance.

@@ -165,7 +165,13 @@ impl Recorder {
             tokio::select! {
                 () = self.spool.appended() => {}
                 () = self.foreign.notified() => writer.tell_foreign_changes().await,
-                () = tokio::time::sleep(FOREIGN_POLL) => writer.tell_foreign_changes().await,
+                () = tokio::time::sleep(FOREIGN_POLL) => {
+                    // All that waits is stored, and a full disk kept it from being forgotten.
+                    if self.waiting() > 0 {
+                        self.forget(stored);
+                    }
+                    writer.tell_foreign_changes().await;
+                }
             }
         }
     }

@@ -40,8 +40,9 @@ const QUEUE: usize = 4096;
 const GROUP: usize = 1024;
 /// About what an event takes.
 const USUAL_BYTES: usize = 320;
-/// Bytes after which a read ends.
-const LARGEST_READ: usize = 8 * 1024 * 1024;
+/// Bytes after which a read ends. One batch is read while another is written, and each is in memory several times on its way: as lines, events,
+/// attempts and rows. It is more than the largest batch of usual events takes.
+const LARGEST_READ: usize = 2 * 1024 * 1024;
 
 /// Why events were not taken.
 #[derive(Debug, thiserror::Error)]

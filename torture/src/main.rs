@@ -1,0 +1,108 @@
+//! `make torture`: the long form, or any other measure of it.
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::Parser;
+use taskscope_torture::{Plan, report, run};
+
+/// Breaks what a running Taskscope stands on, and proves that it loses, doubles and falsifies nothing.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// What all that is random comes from: the same seed gives the same faults [default: drawn from the time].
+    #[arg(long)]
+    seed: Option<u64>,
+    /// The program.
+    #[arg(long, default_value = "target/release/taskscope", value_name = "FILE")]
+    program: PathBuf,
+    /// Where the report is written [default: nowhere].
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Begin with the short plan that `make test` has, instead of the long one.
+    #[arg(long)]
+    short: bool,
+    /// Tasks at once.
+    #[arg(long)]
+    tasks: Option<usize>,
+    /// The mean pause between two reports of a task, in milliseconds.
+    #[arg(long)]
+    pace: Option<u64>,
+    /// SIGKILLs of the server.
+    #[arg(long)]
+    kills: Option<usize>,
+    /// Immediate stops of Postgres.
+    #[arg(long)]
+    stops: Option<usize>,
+    /// Freezes of Postgres.
+    #[arg(long)]
+    freezes: Option<usize>,
+    /// Seconds of the long outage; 0 for none.
+    #[arg(long)]
+    outage: Option<u64>,
+    /// Full disks.
+    #[arg(long)]
+    full_disks: Option<usize>,
+    /// Jumps of the server's clock.
+    #[arg(long)]
+    clock_jumps: Option<usize>,
+    /// How often both networks are cut, slow and half-open.
+    #[arg(long)]
+    weathers: Option<usize>,
+    /// Megabytes in the spool at a last start; 0 for none.
+    #[arg(long)]
+    backlog: Option<u64>,
+}
+
+impl Arguments {
+    fn plan(&self) -> Plan {
+        let seed = self.seed.unwrap_or_else(|| chrono::Utc::now().timestamp_millis().unsigned_abs() % 1_000_000);
+        let base = if self.short { Plan::short(seed) } else { Plan::long(seed) };
+        Plan {
+            seed,
+            tasks: self.tasks.unwrap_or(base.tasks),
+            pace: self.pace.map_or(base.pace, Duration::from_millis),
+            kills: self.kills.unwrap_or(base.kills),
+            stops: self.stops.unwrap_or(base.stops),
+            freezes: self.freezes.unwrap_or(base.freezes),
+            outage: self.outage.map_or(base.outage, Duration::from_secs),
+            full_disks: self.full_disks.unwrap_or(base.full_disks),
+            mounts: base.mounts && nix::unistd::geteuid().is_root(),
+            clock_jumps: self.clock_jumps.unwrap_or(base.clock_jumps),
+            weathers: self.weathers.unwrap_or(base.weathers),
+            backlog_megabytes: self.backlog.unwrap_or(base.backlog_megabytes),
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = tokio::select! {
+        done = torture(&arguments) => done,
+        // What runs is dropped, and so ended.
+        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("taskscope-torture: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether nothing was lost, doubled or falsified.
+async fn torture(arguments: &Arguments) -> anyhow::Result<bool> {
+    let plan = arguments.plan();
+    println!("seed {}: {} faults", plan.seed, plan.faults().len());
+    let program = std::path::absolute(&arguments.program)?;
+    let outcome = run(&plan, &program, |line| println!("{line}")).await?;
+    println!("{}", outcome.verdict);
+    let build = if program.components().any(|part| part.as_os_str() == "release") { "release" } else { "debug" };
+    let text = report::write(&plan, &outcome, build);
+    match &arguments.report {
+        Some(file) => std::fs::write(file, text)?,
+        None => println!("{text}"),
+    }
+    Ok(outcome.verdict.is_clean())
+}
