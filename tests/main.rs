@@ -12,6 +12,7 @@ mod analysis;
 mod api;
 mod live;
 mod pages;
+mod redaction;
 mod reliability;
 mod rules;
 mod search;

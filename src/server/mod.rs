@@ -8,6 +8,8 @@ pub mod http;
 pub mod hub;
 mod page_error;
 pub mod recorder;
+pub mod redact;
+pub mod redaction;
 mod secret_key;
 pub mod serve;
 pub mod store;

@@ -18,6 +18,7 @@ use super::{
     http::{self, AppState, Figures, HostNames, IngestToken, RouteInfo},
     hub::Hub,
     recorder::Recorder,
+    redaction::Redaction,
     secret_key,
     store::{Notice, Store, StoreError},
     watchdog,
@@ -54,6 +55,8 @@ pub struct Server {
     pub store: Store,
     /// Where the database is.
     pub database: PgConnectOptions,
+    /// What is redacted.
+    pub redaction: Redaction,
     /// Every route and who may call it.
     pub routes: Vec<RouteInfo>,
     workload: Workload,
@@ -82,7 +85,9 @@ impl Server {
         let store = Store::new(options.clone());
         let hub = Hub::default();
         hub.set_server(ServerState { database_up: false, database_down_since: Some(Utc::now()), events_waiting: 0 });
-        let recorder = Recorder::open(&data_dir.spool()?, config.spool_limit_bytes, store.clone(), hub.clone())
+        let redaction = Redaction::start(&config.data_dir, store.clone())?;
+        let rules = redaction.current().clone();
+        let recorder = Recorder::open(&data_dir.spool()?, config.spool_limit_bytes, store.clone(), hub.clone(), rules)
             .context("the spool can't be opened")?;
         let workload = Workload::new(options.clone(), own_reporter(addr, &config)?, &config)?;
         let state = AppState {
@@ -90,6 +95,7 @@ impl Server {
             workload: workload.clone(),
             store: store.clone(),
             recorder: recorder.clone(),
+            redaction: redaction.clone(),
             hub: hub.clone(),
             ingest_token: IngestToken(config.ingest_token.as_deref().map(Into::into)),
             host_names: HostNames(config.host_names.as_slice().into()),
@@ -102,8 +108,8 @@ impl Server {
             let stopped = async { drop(stopped.await) };
             Ok(axum::serve(listener, router).with_graceful_shutdown(stopped).await?)
         });
-        tasks.spawn(run(store.clone(), recorder, hub, Retention::of(&config), config.stall_floor));
-        Ok(Self { addr, store, database: options, routes, workload, stop, tasks, postgres, _data_dir: data_dir })
+        tasks.spawn(run(redaction.clone(), store.clone(), recorder, hub, Retention::of(&config), config.stall_floor));
+        Ok(Self { addr, store, database: options, redaction, routes, workload, stop, tasks, postgres, _data_dir: data_dir })
     }
 
     /// Runs until `stop` is over, or something can't go on.
@@ -189,12 +195,20 @@ fn figures() -> anyhow::Result<PrometheusHandle> {
 }
 
 /// All that goes on beside requests, once the database is there.
-async fn run(store: Store, recorder: Recorder, hub: Hub, retention: Retention, stall_floor: Duration) -> anyhow::Result<()> {
+async fn run(
+    redaction: Redaction,
+    store: Store,
+    recorder: Recorder,
+    hub: Hub,
+    retention: Retention,
+    stall_floor: Duration,
+) -> anyhow::Result<()> {
     prepare(&store, &hub).await?;
     let mut tasks = JoinSet::new();
     tasks.spawn(follow(store.clone(), recorder.clone(), hub.clone()));
     tasks.spawn(recorder.clone().run());
     tasks.spawn(watchdog::run(store.clone(), recorder.clone(), hub.clone(), stall_floor));
+    tasks.spawn(redaction.follow());
     tasks.spawn(take_pulse(store.clone(), recorder, hub));
     tasks.spawn(look_at_queues(store.clone()));
     tasks.spawn(keep_counts(store.clone()));

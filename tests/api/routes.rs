@@ -5,7 +5,7 @@ use taskscope::server::http::{Access, RouteInfo};
 
 use crate::support::TestServer;
 
-const INVENTORY: [(&str, &str, Access); 110] = [
+const INVENTORY: [(&str, &str, Access); 117] = [
     ("ANY", "/api/{*rest}", Access::Anyone),
     ("DELETE", "/api/v1/agents/{id}", Access::Anyone),
     ("DELETE", "/api/v1/assignments/{id}", Access::Anyone),
@@ -40,6 +40,7 @@ const INVENTORY: [(&str, &str, Access); 110] = [
     ("GET", "/api/v1/proposals/{id}", Access::Anyone),
     ("GET", "/api/v1/providers", Access::Anyone),
     ("GET", "/api/v1/providers/{id}", Access::Anyone),
+    ("GET", "/api/v1/redaction", Access::Anyone),
     ("GET", "/api/v1/task-configs", Access::Anyone),
     ("GET", "/api/v1/task-configs/{id}", Access::Anyone),
     ("GET", "/api/v1/tasks", Access::Anyone),
@@ -55,6 +56,7 @@ const INVENTORY: [(&str, &str, Access); 110] = [
     ("GET", "/monitoring/knowledge", Access::Anyone),
     ("GET", "/monitoring/knowledge/{id}", Access::Anyone),
     ("GET", "/monitoring/proposals/{id}", Access::Anyone),
+    ("GET", "/monitoring/redaction", Access::Anyone),
     ("GET", "/monitoring/tasks", Access::Anyone),
     ("GET", "/monitoring/tasks/{name}", Access::Anyone),
     ("GET", "/monitoring/workers", Access::Anyone),
@@ -64,6 +66,7 @@ const INVENTORY: [(&str, &str, Access); 110] = [
     ("POST", "/api/fn/assignments", Access::Anyone),
     ("POST", "/api/fn/atoms", Access::Anyone),
     ("POST", "/api/fn/cancel_run", Access::Anyone),
+    ("POST", "/api/fn/change_redaction", Access::Anyone),
     ("POST", "/api/fn/close_run", Access::Anyone),
     ("POST", "/api/fn/create_run", Access::Anyone),
     ("POST", "/api/fn/events", Access::Anyone),
@@ -73,9 +76,11 @@ const INVENTORY: [(&str, &str, Access); 110] = [
     ("POST", "/api/fn/imports", Access::Anyone),
     ("POST", "/api/fn/messages", Access::Anyone),
     ("POST", "/api/fn/metrics", Access::Anyone),
+    ("POST", "/api/fn/preview_redaction", Access::Anyone),
     ("POST", "/api/fn/projects", Access::Anyone),
     ("POST", "/api/fn/proposal", Access::Anyone),
     ("POST", "/api/fn/proposals", Access::Anyone),
+    ("POST", "/api/fn/redaction", Access::Anyone),
     ("POST", "/api/fn/review_atom", Access::Anyone),
     ("POST", "/api/fn/review_proposal", Access::Anyone),
     ("POST", "/api/fn/run", Access::Anyone),
@@ -105,6 +110,7 @@ const INVENTORY: [(&str, &str, Access); 110] = [
     ("POST", "/api/v1/projects", Access::Anyone),
     ("POST", "/api/v1/providers", Access::Anyone),
     ("POST", "/api/v1/providers/{id}/check", Access::Anyone),
+    ("POST", "/api/v1/redaction/preview", Access::Anyone),
     ("POST", "/api/v1/task-configs", Access::Anyone),
     ("POST", "/api/v1/tasks/{name}", Access::Anyone),
     ("POST", "/api/v1/telegram/webhook", Access::Telegram),
@@ -115,6 +121,7 @@ const INVENTORY: [(&str, &str, Access); 110] = [
     ("PUT", "/api/v1/projects/{id}", Access::Anyone),
     ("PUT", "/api/v1/proposals/{id}/{review}", Access::Anyone),
     ("PUT", "/api/v1/providers/{id}", Access::Anyone),
+    ("PUT", "/api/v1/redaction", Access::Anyone),
     ("PUT", "/api/v1/task-configs/{id}", Access::Anyone),
 ];
 

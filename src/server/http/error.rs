@@ -13,6 +13,7 @@ use taskscope_workload::{ServiceError, TriggerError};
 use crate::server::{
     new_request_id,
     recorder::{ReplayError, SpoolError},
+    redaction::RedactionError,
     store::StoreError,
 };
 
@@ -114,6 +115,15 @@ impl From<ReplayError> for ApiError {
         match error {
             ReplayError::Spool(error) => error.into(),
             ReplayError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<RedactionError> for ApiError {
+    fn from(error: RedactionError) -> Self {
+        match error {
+            RedactionError::Invalid(error) => Self::Invalid(error.to_string()),
+            RedactionError::Store(error) => error.into(),
         }
     }
 }

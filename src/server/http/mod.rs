@@ -12,6 +12,7 @@ mod messages;
 mod monitoring;
 mod openapi;
 mod pages;
+mod redaction;
 mod setup;
 mod socket;
 mod tasks;
@@ -38,7 +39,7 @@ use tower_http::{
 pub use access::HostNames;
 pub use openapi::openapi;
 
-use super::{hub::Hub, new_request_id, recorder::Recorder, store::Store, workload::Workload};
+use super::{hub::Hub, new_request_id, recorder::Recorder, redaction::Redaction, store::Store, workload::Workload};
 
 /// Bytes of the largest body: a batch of native events, or of messages.
 const LARGEST_BODY: usize = 8 * 1024 * 1024;
@@ -52,6 +53,8 @@ pub struct AppState {
     pub store: Store,
     /// Writes.
     pub recorder: Recorder,
+    /// What is redacted.
+    pub redaction: Redaction,
     /// Live messages.
     pub hub: Hub,
     /// The product's own tasks.
@@ -150,6 +153,9 @@ pub fn router(state: AppState) -> (Router, Vec<RouteInfo>) {
         .route("GET", "/api/v1/dead-letters", Anyone, get(dead_letters::list))
         .route("GET", "/api/v1/dead-letters/export", Anyone, get(dead_letters::export))
         .route("POST", "/api/v1/dead-letters/replay", Anyone, post(dead_letters::replay))
+        .route("GET", "/api/v1/redaction", Anyone, get(redaction::show))
+        .route("PUT", "/api/v1/redaction", Anyone, put(redaction::change))
+        .route("POST", "/api/v1/redaction/preview", Anyone, post(redaction::preview))
         .route("GET", "/api/v1/imports", Anyone, get(tasks::imports))
         .route("GET", "/api/v1/tasks", Anyone, get(tasks::list))
         .route("POST", "/api/v1/tasks/{name}", Anyone, post(tasks::trigger))

@@ -3,7 +3,9 @@
 use taskscope_wire::{AnalysisEvent, LiveEvent, Progress, ProposalsCreated, ServerState};
 use utoipa::OpenApi;
 
-use super::{analysis, dead_letters, health, ingest, knowledge, messages, monitoring, setup, socket, tasks, telegram, workers};
+use super::{
+    analysis, dead_letters, health, ingest, knowledge, messages, monitoring, redaction, setup, socket, tasks, telegram, workers,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -16,7 +18,7 @@ use super::{analysis, dead_letters, health, ingest, knowledge, messages, monitor
         messages::list, messages::insert, analysis::list, analysis::create, analysis::show, analysis::log, analysis::start,
         analysis::cancel, analysis::close, analysis::proposals, analysis::proposal, analysis::review, knowledge::topics,
         knowledge::topic, knowledge::atoms, knowledge::atom, knowledge::versions, knowledge::review,
-        dead_letters::list, dead_letters::export, dead_letters::replay, socket::watch, health::healthz, health::readyz, health::metrics,
+        dead_letters::list, dead_letters::export, dead_letters::replay, redaction::show, redaction::change, redaction::preview, socket::watch, health::healthz, health::readyz, health::metrics,
     ),
     components(schemas(AnalysisEvent, LiveEvent, Progress, ProposalsCreated, ServerState)),
     tags(

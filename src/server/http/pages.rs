@@ -44,10 +44,12 @@ pub(super) fn add(router: Router<AppState>, mut routes: Vec<RouteInfo>, state: &
         .for_each(|(path, _)| note("POST", path));
     routes.push(RouteInfo { method: "GET", path: "/".to_owned(), access: Access::Anyone });
     let pages: Vec<_> = PAGES.iter().filter(|page| page.path() != "/").cloned().collect();
-    let (store, workload, options) = (state.store.clone(), state.workload.clone(), state.leptos.clone());
+    let (store, workload, redaction) = (state.store.clone(), state.workload.clone(), state.redaction.clone());
+    let options = state.leptos.clone();
     let provide = move || {
         provide_context(store.clone());
         provide_context(workload.clone());
+        provide_context(redaction.clone());
     };
     let rendered = Router::new()
         .leptos_routes_with_context(state, pages, provide, {
