@@ -51,7 +51,13 @@ impl Writer {
                     }
                 },
                 Err(error) => {
-                    tracing::warn!(%error, waiting = part.len(), "events can't be stored now; trying again");
+                    // It may quote what it was given.
+                    let error = error.to_string();
+                    tracing::warn!(
+                        error = &*self.rules.get().line(&error),
+                        waiting = part.len(),
+                        "events can't be stored now; trying again"
+                    );
                     parts.push(part);
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
