@@ -25,7 +25,7 @@ struct Known {
     check: Option<fn(&str, &Range<usize>) -> bool>,
 }
 
-const KNOWN: [Known; 12] = [
+const KNOWN: [Known; 13] = [
     Known {
         label: "private key (PEM)",
         triggers: &["-----begin"],
@@ -65,11 +65,12 @@ const KNOWN: [Known; 12] = [
         expression: r"\b(?:xox[a-z]|xapp)-[A-Za-z0-9-]{10,}|\bhooks\.slack\.com/services/[A-Za-z0-9/]{10,}",
         check: None,
     },
+    Known { label: "OpenAI or Anthropic key", triggers: &["sk-"], expression: r"\bsk-[A-Za-z0-9_-]{20,}", check: Some(is_key) },
     Known {
-        label: "OpenAI or Anthropic key",
-        triggers: &["sk-"],
-        expression: r"\bsk-[A-Za-z0-9_-]{20,}",
-        check: Some(looks_random),
+        label: "Telegram bot token",
+        triggers: &[":aa"],
+        expression: r"(?:\b|bot)(\d{8,10}:AA[A-Za-z0-9_-]{33})",
+        check: None,
     },
     Known {
         label: "Stripe key",
@@ -176,8 +177,14 @@ fn invalid(pattern: &str, error: &regex::Error) -> InvalidRule {
     InvalidRule { kind: "patterns", rule: pattern.to_owned(), reason }
 }
 
-/// Whether it is no word of a sentence: `basic authentication` isn't.
+/// Whether it is no word of a sentence: `basic authentication` isn't a secret.
 fn looks_random(text: &str, range: &Range<usize>) -> bool {
     let value = &text[range.clone()];
-    value.len() >= 24 || value.bytes().any(|byte| byte.is_ascii_digit() || matches!(byte, b'=' | b'_' | b'+' | b'/'))
+    value.len() >= 16 || value.bytes().any(|byte| byte.is_ascii_digit() || matches!(byte, b'=' | b'_' | b'+' | b'/'))
+}
+
+/// Whether it is no row of words, such as the name of a package.
+fn is_key(text: &str, range: &Range<usize>) -> bool {
+    let value = &text[range.clone()];
+    value.bytes().any(|byte| byte.is_ascii_digit()) || value.split(['-', '_']).any(|piece| piece.len() >= 16)
 }

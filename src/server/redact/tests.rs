@@ -29,6 +29,7 @@ fn value(redactor: &Redactor, json: &str) -> Value {
 fn texts_lose_their_secrets_and_keep_the_rest() {
     let aws = ["AKIA", "IOSFODNN7EXAMPLE"].concat();
     let stripe = ["sk_live", "_4eC39HqLyjWDarjtT1zdp7dc"].concat();
+    let telegram = ["1234567890:AA", &"a1_".repeat(11)].concat();
     let cases = [
         ("login failed for password=hunter2, again".to_owned(), "login failed for password=[redacted], again"),
         ("password: hunter2".to_owned(), "password: [redacted]"),
@@ -50,6 +51,10 @@ fn texts_lose_their_secrets_and_keep_the_rest() {
         (format!("with github_pat_{}", "a1".repeat(18)), "with [redacted]"),
         (format!("with xoxb-{}", "1234567890-abc"), "with [redacted]"),
         (format!("with sk-{}", "proj-a1b2c3d4e5f6g7h8i9j0"), "with [redacted]"),
+        (
+            format!("GET https://api.telegram.org/bot{telegram}/getUpdates"),
+            "GET https://api.telegram.org/bot[redacted]/getUpdates",
+        ),
         (format!("with {stripe}"), "with [redacted]"),
         ("postgres://ada:hunter2@db:5432/app".to_owned(), "postgres://ada:[redacted]@db:5432/app"),
         ("redis://:hunter2@cache/0 down".to_owned(), "redis://:[redacted]@cache/0 down"),
@@ -77,6 +82,7 @@ fn what_is_no_secret_stays() {
         "0.4111111111111111 and 4111111111111111.5 and x4111111111111111",
         "http://example.com:8080/path?email=ada@example.com and https://example.com/a:b@c",
         "task-disk-risk-averse-0123456789-0123456789",
+        "sk-learn-classification-model is a package",
         "Asia/Tokyo and eyJust a word",
         r#"File "app/tasks.py", line 73, in tokenize"#,
         "[1, 2, 3]",
