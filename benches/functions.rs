@@ -4,12 +4,17 @@
 
 use std::hint::black_box;
 
-use criterion::{Criterion, criterion_group, criterion_main};
-use taskscope::server::recorder::{Spool, fold};
-use taskscope_wire::{LiveMessage, NativeEvent, TaskEvent, clean, taskiq};
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use taskscope::server::{
+    recorder::{Spool, fold},
+    redact::Redactor,
+};
+use taskscope_wire::{LiveMessage, NativeEvent, RedactionRules, TaskEvent, clean, taskiq};
 
 const STARTED: &str = r#"{"args": [2], "kwargs": {"b": 40}, "labels": {"priority": 5, "team": "ops", "_retries": 1}, "startedAt": "2026-11-21T23:16:57.934364", "taskName": "app.tasks:add", "worker": "mybroker"}"#;
 const NATIVE: &str = r#"{"type": "task_completed", "task_id": "dafef73dd65d4b6b83c65bae6571feb9", "task_name": "app.tasks:add", "timestamp": "2026-11-21T23:16:57.934364Z", "duration_ms": 12.5, "params": {"message_id": 42}}"#;
+const DETAILED: &str = r#"{"type": "task_completed", "task_id": "dafef73dd65d4b6b83c65bae6571feb9", "task_name": "app.tasks:extract", "timestamp": "2026-11-21T23:16:57.934364Z", "duration_ms": 1250.5, "worker": "web-1:41:9f2a", "queue": "mail", "labels": {"priority": 5, "team": "ops"}, "params": {"message_ids": [3, 5, 8, 13, 21], "provider": "openai", "options": {"language": "en", "deep": false, "threshold": 0.83}}, "result": {"topics": 3, "atoms": 11, "text": "People with two addresses can not sign in since the release."}}"#;
+const SECRET: &str = r#"{"type": "task_started", "task_id": "7", "task_name": "t", "timestamp": "2026-11-21T23:16:57Z", "params": {"user": {"name": "ada", "password": "hunter2"}, "author": "x", "n": [1, 2, 3]}}"#;
 const MESSAGE: &str = r#"{"type":"task_completed","task_name":"app.tasks:add","status":"success","timestamp":"2026-11-21T23:16:57.934364Z","data":{"task_id":7,"broker_task_id":"dafef73dd65d4b6b83c65bae6571feb9","attempt":1,"duration_ms":12,"error_message":null,"params":{"message_id":42},"created_at":"2026-11-21T23:16:57Z","previous":null},"seq":9}"#;
 
 fn functions(criterion: &mut Criterion) {
@@ -34,9 +39,31 @@ fn functions(criterion: &mut Criterion) {
     criterion.bench_function("decode an event of the spool", |bencher| {
         bencher.iter(|| serde_json::from_str::<TaskEvent>(black_box(&line)).unwrap());
     });
+    redact(criterion);
     append(criterion, &vec![native[0].clone(); 100]);
     criterion
         .bench_function("decode a live message", |bencher| bencher.iter(|| LiveMessage::decode(black_box(MESSAGE)).unwrap()));
+}
+
+/// Each beside its yardstick: what the server does with the body of the same event before.
+fn redact(criterion: &mut Criterion) {
+    let frame = r#"  File \"app/worker.py\", line 88, in run\n    return await task(message, limit=self.limit)\n"#;
+    let failed = format!(
+        r#"{{"type": "task_failed", "task_id": "7", "task_name": "t", "timestamp": "2026-11-21T23:16:57Z", "params": {{"message_id": 42}}, "error_message": "no answer within 30 s", "error_traceback": "{}"}}"#,
+        frame.repeat(20)
+    );
+    let redactor = Redactor::new(&RedactionRules::default()).unwrap();
+    let now = chrono::Utc::now();
+    for (name, body) in [("usual", NATIVE), ("detailed", DETAILED), ("failed", &failed), ("secret", SECRET)] {
+        criterion.bench_function(&format!("clean and decode: {name}"), |bencher| {
+            bencher.iter(|| NativeEvent::decode(&clean(black_box(body.as_bytes())), now).unwrap());
+        });
+        let event = NativeEvent::decode(body, now).unwrap();
+        let fresh = || [event.clone()];
+        criterion.bench_function(&format!("look for secrets: {name}"), |bencher| {
+            bencher.iter_batched_ref(fresh, |event| redactor.events(black_box(event)), BatchSize::SmallInput);
+        });
+    }
 }
 
 /// With its fsync, on the disk of the temporary directory.

@@ -12,8 +12,8 @@ use crate::{
     components::{ConnectionStatus, THEME_SCRIPT, ThemeSwitch, url},
     live::{Connection, provide_live, use_live},
     pages::{
-        AccessPage, AnalysisPage, ExecutionPage, History, KnowledgePage, NotFound, Overview, ProposalPage, RunPage, TITLE,
-        TaskTypePage, TasksPage, TopicPage, WorkersPage,
+        AccessPage, AnalysisPage, ExecutionPage, History, KnowledgePage, NotFound, Overview, ProposalPage, RedactionPage,
+        RunPage, TITLE, TaskTypePage, TasksPage, TopicPage, WorkersPage,
     },
     server_fns::get_me,
 };
@@ -60,6 +60,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/monitoring") view=Overview ssr=SsrMode::Async/>
                     <Route path=path!("/monitoring/history") view={Lazy::<History>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/monitoring/workers") view={Lazy::<WorkersPage>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/monitoring/redaction") view={Lazy::<RedactionPage>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/monitoring/tasks") view={Lazy::<TasksPage>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/monitoring/tasks/:name") view={Lazy::<TaskTypePage>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/monitoring/executions/:id") view={Lazy::<ExecutionPage>::new()} ssr=SsrMode::Async/>

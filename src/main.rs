@@ -22,6 +22,7 @@ use taskscope::server::{
     http::openapi,
     log_lines::LogLines,
     recorder::SpoolFile,
+    redaction::redactor_of,
     serve::Server,
     store::Store,
     worker,
@@ -245,6 +246,7 @@ async fn spool(config: &Config, command: SpoolCommand) -> anyhow::Result<()> {
     // Held until the end: a server that starts meanwhile says that the directory is in use.
     let directory = DataDir::take(&config.data_dir).await?;
     let mut spool = SpoolFile::open(&directory.spool()?)?;
+    let redactor = redactor_of(&config.data_dir)?;
     match command {
         SpoolCommand::Verify => {
             let findings = spool.verify()?;
@@ -255,18 +257,20 @@ async fn spool(config: &Config, command: SpoolCommand) -> anyhow::Result<()> {
             );
         }
         SpoolCommand::Export { file: None } => {
-            let written = spool.export(std::io::stdout().lock())?;
+            let written = spool.export(&redactor, std::io::stdout().lock())?;
             eprintln!("{written} events exported; they still wait in the spool");
         }
         SpoolCommand::Export { file: Some(file) } => {
             let new = File::create_new(&file).with_context(|| format!("{} can't be made", file.display()))?;
-            let written = spool.export(BufWriter::new(new))?;
+            let written = spool.export(&redactor, BufWriter::new(new))?;
             println!("{written} events exported to {}; they still wait in the spool", file.display());
         }
-        SpoolCommand::Import { file: None } => println!("{} events imported", spool.import(std::io::stdin().lock())?),
+        SpoolCommand::Import { file: None } => {
+            println!("{} events imported", spool.import(&redactor, std::io::stdin().lock())?);
+        }
         SpoolCommand::Import { file: Some(file) } => {
             let old = File::open(&file).with_context(|| format!("{} can't be read", file.display()))?;
-            println!("{} events imported", spool.import(BufReader::new(old))?);
+            println!("{} events imported", spool.import(&redactor, BufReader::new(old))?);
         }
     }
     Ok(())

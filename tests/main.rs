@@ -15,6 +15,7 @@ mod attacks;
 mod backlog;
 mod live;
 mod pages;
+mod redaction;
 mod reliability;
 mod rules;
 mod search;

@@ -24,7 +24,8 @@ const RULES: &[(&str, &[&str], &str)] = &[
     ),
     ("src/server_fns", &["server::recorder", "server::hub", "server::http", "sqlx"], "a server function asks the store"),
     ("src/server/http", &["sqlx"], "handlers don't write SQL"),
-    ("src/server/recorder", &["server::http", "super::http", "sqlx"], "the recorder knows store, hub and wire"),
+    ("src/server/recorder", &["server::http", "super::http", "sqlx"], "the recorder knows store, hub, redact and wire"),
+    ("src/server/redact", &["server::", "super::super", "sqlx", "tokio", "axum"], "redact is pure: it knows wire only"),
     (
         "src/server/store",
         &["server::http", "server::recorder", "server::hub", "super::http", "super::recorder", "super::hub"],

@@ -50,6 +50,7 @@ const PAGES: Record<string, () => Promise<string>> = {
   'stalled executions': async () => `${seeded.url}/monitoring/history?stalled=true`,
   workers: async () => `${seeded.url}/monitoring/workers`,
   'workers without any': async () => `${empty.url}/monitoring/workers`,
+  redaction: async () => `${seeded.url}/monitoring/redaction`,
   tasks: async () => `${seeded.url}/monitoring/tasks`,
   'run a task': async () => `${seeded.url}/monitoring/tasks?run=score_message_task`,
   analysis: async () => `${seeded.url}/monitoring/analysis`,

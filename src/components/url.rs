@@ -12,6 +12,8 @@ pub const OVERVIEW: &str = "/monitoring";
 pub const HISTORY: &str = "/monitoring/history";
 /// The workers and queues.
 pub const WORKERS: &str = "/monitoring/workers";
+/// What is redacted.
+pub const REDACTION: &str = "/monitoring/redaction";
 /// The task types of Taskscope's own worker.
 pub const TASKS: &str = "/monitoring/tasks";
 /// The analysis runs.

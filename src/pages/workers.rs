@@ -71,6 +71,7 @@ fn WorkersView(resource: Resource<Result<Workers, AppError>>) -> impl IntoView {
         <div class="page">
             <div class="page-head">
                 <h1>"Workers"</h1>
+                <a class="button" href=url::REDACTION>"Redaction of secrets"</a>
             </div>
             <Transition fallback=RowSkeletons>
                 {draw_once(async move {

@@ -12,6 +12,8 @@ mod login_page;
 mod page_caller;
 mod page_error;
 pub mod recorder;
+pub mod redact;
+pub mod redaction;
 mod secret_key;
 pub mod serve;
 pub mod store;

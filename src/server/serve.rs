@@ -23,6 +23,7 @@ use super::{
     },
     hub::Hub,
     recorder::Recorder,
+    redaction::Redaction,
     secret_key,
     store::{Notice, Store, StoreError},
     watchdog,
@@ -61,6 +62,8 @@ pub struct Server {
     pub store: Store,
     /// Where the database is.
     pub database: PgConnectOptions,
+    /// What is redacted.
+    pub redaction: Redaction,
     /// Every route and who may call it.
     pub routes: Vec<RouteInfo>,
     workload: Workload,
@@ -89,7 +92,9 @@ impl Server {
         let store = Store::new(options.clone());
         let hub = Hub::default();
         hub.set_server(ServerState { database_up: false, database_down_since: Some(Utc::now()), events_waiting: 0 });
-        let recorder = Recorder::open(&data_dir.spool()?, config.spool_limit_bytes, store.clone(), hub.clone())
+        let redaction = Redaction::start(&config.data_dir, store.clone())?;
+        let rules = redaction.current().clone();
+        let recorder = Recorder::open(&data_dir.spool()?, config.spool_limit_bytes, store.clone(), hub.clone(), rules)
             .context("the spool can't be opened")?;
         let workload = Workload::new(options.clone(), own_reporter(addr, &config)?, &config)?;
         let gate = Gate::new(config.login.clone(), config.ingest_token.clone(), store.clone());
@@ -98,6 +103,7 @@ impl Server {
             workload: workload.clone(),
             store: store.clone(),
             recorder: recorder.clone(),
+            redaction: redaction.clone(),
             hub: hub.clone(),
             doors: Doors { gate: gate.clone(), secure: config.is_reached_by_https() },
             host_names: HostNames(config.host_names.as_slice().into()),
@@ -111,8 +117,8 @@ impl Server {
             listen::serve(listener, router, Limits::of_process(), stopped).await;
             Ok(())
         });
-        tasks.spawn(run(store.clone(), recorder, hub, gate, config.clone()));
-        Ok(Self { addr, store, database: options, routes, workload, stop, tasks, postgres, _data_dir: data_dir })
+        tasks.spawn(run(store.clone(), recorder, hub, gate, redaction.clone(), config.clone()));
+        Ok(Self { addr, store, database: options, redaction, routes, workload, stop, tasks, postgres, _data_dir: data_dir })
     }
 
     /// Runs until `stop` is over, or something can't go on.
@@ -198,7 +204,7 @@ fn figures() -> anyhow::Result<PrometheusHandle> {
 }
 
 /// All that goes on beside requests, once the database is there.
-async fn run(store: Store, recorder: Recorder, hub: Hub, gate: Gate, config: Config) -> anyhow::Result<()> {
+async fn run(store: Store, recorder: Recorder, hub: Hub, gate: Gate, redaction: Redaction, config: Config) -> anyhow::Result<()> {
     prepare(&store, &hub).await?;
     let retention = Retention::of(&config);
     let mut tasks = JoinSet::new();
@@ -210,6 +216,7 @@ async fn run(store: Store, recorder: Recorder, hub: Hub, gate: Gate, config: Con
             tracing::error!("nobody can log in: {error:#}");
         }
     });
+    tasks.spawn(redaction.follow());
     tasks.spawn(take_pulse(store.clone(), recorder, hub));
     tasks.spawn(look_at_queues(store.clone()));
     tasks.spawn(keep_counts(store.clone()));

@@ -13,6 +13,7 @@ pub mod events;
 pub mod executions;
 pub mod knowledge;
 pub mod metrics;
+pub mod redaction;
 pub mod search;
 pub mod series;
 pub mod tasks;
@@ -36,6 +37,7 @@ pub use knowledge::{
     GetAtoms, GetMessages, GetTopic, GetTopics, ReviewAtom, get_atoms, get_messages, get_topic, get_topics, review_atom,
 };
 pub use metrics::{GetMetrics, GetTaskNames, get_metrics, get_task_names};
+pub use redaction::{ChangeRedaction, GetRedaction, PreviewRedaction, change_redaction, get_redaction, preview_redaction};
 pub use search::{GetSearchWords, get_search_words};
 pub use series::{GetHourCounts, GetSeries, get_hour_counts, get_series};
 pub use tasks::{GetImports, GetTaskTypes, TriggerTask, get_imports, get_task_types, trigger_task};

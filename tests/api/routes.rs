@@ -5,7 +5,7 @@ use taskscope::server::http::{Access, RouteInfo};
 
 use crate::support::TestServer;
 
-pub const INVENTORY: [(&str, &str, Access); 134] = [
+pub const INVENTORY: [(&str, &str, Access); 141] = [
     ("ANY", "/api/{*rest}", Access::Viewer),
     ("DELETE", "/api/v1/accounts/{id}", Access::Admin),
     ("DELETE", "/api/v1/agents/{id}", Access::Admin),
@@ -45,6 +45,7 @@ pub const INVENTORY: [(&str, &str, Access); 134] = [
     ("GET", "/api/v1/proposals/{id}", Access::Viewer),
     ("GET", "/api/v1/providers", Access::Viewer),
     ("GET", "/api/v1/providers/{id}", Access::Viewer),
+    ("GET", "/api/v1/redaction", Access::Viewer),
     ("GET", "/api/v1/task-configs", Access::Viewer),
     ("GET", "/api/v1/task-configs/{id}", Access::Viewer),
     ("GET", "/api/v1/tasks", Access::Viewer),
@@ -63,6 +64,7 @@ pub const INVENTORY: [(&str, &str, Access); 134] = [
     ("GET", "/monitoring/knowledge", Access::Viewer),
     ("GET", "/monitoring/knowledge/{id}", Access::Viewer),
     ("GET", "/monitoring/proposals/{id}", Access::Viewer),
+    ("GET", "/monitoring/redaction", Access::Viewer),
     ("GET", "/monitoring/tasks", Access::Viewer),
     ("GET", "/monitoring/tasks/{name}", Access::Viewer),
     ("GET", "/monitoring/workers", Access::Viewer),
@@ -76,6 +78,7 @@ pub const INVENTORY: [(&str, &str, Access); 134] = [
     ("POST", "/api/fn/cancel_run", Access::Operator),
     ("POST", "/api/fn/change_account", Access::Admin),
     ("POST", "/api/fn/change_password", Access::Viewer),
+    ("POST", "/api/fn/change_redaction", Access::Admin),
     ("POST", "/api/fn/close_run", Access::Operator),
     ("POST", "/api/fn/create_account", Access::Admin),
     ("POST", "/api/fn/create_run", Access::Operator),
@@ -89,9 +92,11 @@ pub const INVENTORY: [(&str, &str, Access); 134] = [
     ("POST", "/api/fn/me", Access::Viewer),
     ("POST", "/api/fn/messages", Access::Viewer),
     ("POST", "/api/fn/metrics", Access::Viewer),
+    ("POST", "/api/fn/preview_redaction", Access::Admin),
     ("POST", "/api/fn/projects", Access::Viewer),
     ("POST", "/api/fn/proposal", Access::Viewer),
     ("POST", "/api/fn/proposals", Access::Viewer),
+    ("POST", "/api/fn/redaction", Access::Viewer),
     ("POST", "/api/fn/review_atom", Access::Operator),
     ("POST", "/api/fn/review_proposal", Access::Operator),
     ("POST", "/api/fn/revoke_token", Access::Admin),
@@ -124,6 +129,7 @@ pub const INVENTORY: [(&str, &str, Access); 134] = [
     ("POST", "/api/v1/projects", Access::Admin),
     ("POST", "/api/v1/providers", Access::Admin),
     ("POST", "/api/v1/providers/{id}/check", Access::Admin),
+    ("POST", "/api/v1/redaction/preview", Access::Admin),
     ("POST", "/api/v1/task-configs", Access::Admin),
     ("POST", "/api/v1/tasks/{name}", Access::Operator),
     ("POST", "/api/v1/telegram/webhook", Access::Telegram),
@@ -139,6 +145,7 @@ pub const INVENTORY: [(&str, &str, Access); 134] = [
     ("PUT", "/api/v1/projects/{id}", Access::Admin),
     ("PUT", "/api/v1/proposals/{id}/{review}", Access::Operator),
     ("PUT", "/api/v1/providers/{id}", Access::Admin),
+    ("PUT", "/api/v1/redaction", Access::Admin),
     ("PUT", "/api/v1/task-configs/{id}", Access::Admin),
 ];
 

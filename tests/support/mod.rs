@@ -29,7 +29,7 @@ pub struct TestServer {
     pub http: Client,
     pub pool: PgPool,
     server: Option<Server>,
-    _directory: TempDir,
+    directory: TempDir,
     settings: Settings,
 }
 
@@ -58,8 +58,7 @@ impl TestServer {
         let pool = PgPool::connect(&database_url).await.unwrap();
         let mut settings = settings(&database_url, directory.path());
         change(&mut settings);
-        let mut this =
-            Self { base: String::new(), database_url, http: client(), pool, server: None, _directory: directory, settings };
+        let mut this = Self { base: String::new(), database_url, http: client(), pool, server: None, directory, settings };
         this.launch().await;
         this
     }
@@ -74,7 +73,7 @@ impl TestServer {
             http: client(),
             pool: self.pool.clone(),
             server: None,
-            _directory: directory,
+            directory,
             settings,
         };
         this.launch().await;
@@ -91,6 +90,18 @@ impl TestServer {
     pub async fn restart_without_waiting(&mut self) {
         self.server.take().unwrap().stop().await;
         self.begin().await;
+    }
+
+    /// Stops the server, does something while none runs, and starts it again.
+    pub async fn stop_and(&mut self, meanwhile: impl AsyncFnOnce()) {
+        self.server.take().unwrap().stop().await;
+        meanwhile().await;
+        self.launch().await;
+    }
+
+    /// The directory that the server has to itself.
+    pub fn data_dir(&self) -> &Path {
+        self.directory.path()
     }
 
     async fn begin(&mut self) {

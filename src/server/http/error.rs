@@ -17,6 +17,7 @@ use crate::server::{
     access::AccessError,
     new_request_id,
     recorder::{ReplayError, SpoolError},
+    redaction::RedactionError,
     store::StoreError,
 };
 
@@ -142,6 +143,15 @@ impl From<ReplayError> for ApiError {
         match error {
             ReplayError::Spool(error) => error.into(),
             ReplayError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<RedactionError> for ApiError {
+    fn from(error: RedactionError) -> Self {
+        match error {
+            RedactionError::Invalid(error) => Self::Invalid(error.to_string()),
+            RedactionError::Store(error) => error.into(),
         }
     }
 }

@@ -15,6 +15,7 @@ mod messages;
 mod monitoring;
 mod openapi;
 mod pages;
+mod redaction;
 mod setup;
 mod site;
 mod socket;
@@ -44,7 +45,7 @@ pub use admit::Doors;
 pub use openapi::openapi;
 pub use site::HostNames;
 
-use super::{hub::Hub, new_request_id, recorder::Recorder, store::Store, workload::Workload};
+use super::{hub::Hub, new_request_id, recorder::Recorder, redaction::Redaction, store::Store, workload::Workload};
 
 /// Bytes of the largest body: a batch of native events, or of messages.
 const LARGEST_BODY: usize = 8 * 1024 * 1024;
@@ -63,6 +64,8 @@ pub struct AppState {
     pub store: Store,
     /// Writes.
     pub recorder: Recorder,
+    /// What is redacted.
+    pub redaction: Redaction,
     /// Live messages.
     pub hub: Hub,
     /// The product's own tasks.
@@ -181,6 +184,9 @@ pub fn router(state: AppState) -> (Router, Vec<RouteInfo>) {
         .route("GET", "/api/v1/dead-letters", Viewer, get(dead_letters::list))
         .route("GET", "/api/v1/dead-letters/export", Viewer, get(dead_letters::export))
         .route("POST", "/api/v1/dead-letters/replay", Operator, post(dead_letters::replay))
+        .route("GET", "/api/v1/redaction", Viewer, get(redaction::show))
+        .route("PUT", "/api/v1/redaction", Admin, put(redaction::change))
+        .route("POST", "/api/v1/redaction/preview", Admin, post(redaction::preview))
         .route("GET", "/api/v1/imports", Viewer, get(tasks::imports))
         .route("GET", "/api/v1/tasks", Viewer, get(tasks::list))
         .route("POST", "/api/v1/tasks/{name}", Operator, post(tasks::trigger))

@@ -4,7 +4,8 @@ use taskscope_wire::{AnalysisEvent, LiveEvent, Progress, ProposalsCreated, Serve
 use utoipa::OpenApi;
 
 use super::{
-    accounts, analysis, dead_letters, health, ingest, knowledge, messages, monitoring, setup, socket, tasks, telegram, workers,
+    accounts, analysis, dead_letters, health, ingest, knowledge, messages, monitoring, redaction, setup, socket, tasks, telegram,
+    workers,
 };
 
 #[derive(OpenApi)]
@@ -20,7 +21,8 @@ use super::{
         knowledge::topic, knowledge::atoms, knowledge::atom, knowledge::versions, knowledge::review,
         accounts::me, accounts::change_password, accounts::list, accounts::create, accounts::change, accounts::delete, accounts::tokens,
         accounts::create_token, accounts::revoke_token, accounts::audit,
-        dead_letters::list, dead_letters::export, dead_letters::replay, socket::watch, health::healthz, health::readyz, health::metrics,
+        dead_letters::list, dead_letters::export, dead_letters::replay, redaction::show, redaction::change, redaction::preview,
+        socket::watch, health::healthz, health::readyz, health::metrics,
     ),
     components(schemas(AnalysisEvent, LiveEvent, Progress, ProposalsCreated, ServerState)),
     tags(

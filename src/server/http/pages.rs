@@ -29,7 +29,7 @@ static PAGES: LazyLock<Vec<AxumRouteListing>> = LazyLock::new(|| generate_route_
 /// Where server functions are.
 const CALLS: &str = "/api/fn/";
 /// Those that only look.
-const LOOKING_CALLS: [&str; 23] = [
+const LOOKING_CALLS: [&str; 24] = [
     "assignments",
     "atoms",
     "events",
@@ -43,6 +43,7 @@ const LOOKING_CALLS: [&str; 23] = [
     "projects",
     "proposal",
     "proposals",
+    "redaction",
     "run",
     "run_log",
     "runs",
@@ -74,11 +75,12 @@ pub(super) fn add(router: Router<AppState>, mut routes: Vec<RouteInfo>, state: &
         .filter(|(path, _)| path.starts_with(CALLS))
         .for_each(|(path, _)| note("POST", path, access_of(path)));
     let pages: Vec<_> = PAGES.iter().filter(|page| page.path() != "/").cloned().collect();
-    let (store, workload, options) = (state.store.clone(), state.workload.clone(), state.leptos.clone());
-    let gate = state.doors.gate.clone();
+    let (store, workload, redaction) = (state.store.clone(), state.workload.clone(), state.redaction.clone());
+    let (gate, options) = (state.doors.gate.clone(), state.leptos.clone());
     let provide = move || {
         provide_context(store.clone());
         provide_context(workload.clone());
+        provide_context(redaction.clone());
         provide_context(gate.clone());
     };
     let rendered = Router::new()

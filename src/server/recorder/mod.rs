@@ -2,7 +2,7 @@
 //!
 //! **Promises.** [`Recorder::accept`] returns once the events are durable. Every accepted event reaches Postgres, in the order of
 //! acceptance, however often Postgres or this process fails in between; a repetition changes nothing. Nothing reaches the hub before it
-//! is committed. One event that Postgres refuses costs no other: the batch is halved until it is found, and it is kept with the reason.
+//! is committed. No secret reaches the disk: what [`Redactor`](super::redact::Redactor) finds is replaced before the spool, and in what waited under other rules. One event that Postgres refuses costs no other: the batch is halved until it is found, and it is kept with the reason.
 //!
 //! **Fails** by waiting: while Postgres is away events stay in the spool, and the hub tells browsers.
 
@@ -32,6 +32,7 @@ use self::{
 };
 use super::{
     hub::Hub,
+    redact::Current,
     store::{Replaced, Store, StoreError},
 };
 
@@ -61,6 +62,7 @@ pub struct Recorder {
     spool: Spool,
     store: Store,
     hub: Hub,
+    rules: Current,
     foreign: Arc<Notify>,
 }
 
@@ -69,16 +71,17 @@ impl Recorder {
     ///
     /// # Errors
     /// The spool can't be opened.
-    pub fn open(directory: &Path, limit_bytes: u64, store: Store, hub: Hub) -> Result<Self, SpoolError> {
+    pub fn open(directory: &Path, limit_bytes: u64, store: Store, hub: Hub, rules: Current) -> Result<Self, SpoolError> {
         let spool = Spool::open(directory, limit_bytes)?;
-        Ok(Self { spool, store, hub, foreign: Arc::new(Notify::new()) })
+        Ok(Self { spool, store, hub, rules, foreign: Arc::new(Notify::new()) })
     }
 
-    /// Makes events durable; they are in Postgres and on screens soon after.
+    /// Redacts events and makes them durable; they are in Postgres and on screens soon after.
     ///
     /// # Errors
     /// Too much is waiting, or the disk failed. No event of the call was kept then.
-    pub async fn accept(&self, events: Vec<TaskEvent>) -> Result<(), SpoolError> {
+    pub async fn accept(&self, mut events: Vec<TaskEvent>) -> Result<(), SpoolError> {
+        self.rules.get().events(&mut events);
         self.spool.append(events).await
     }
 
@@ -141,12 +144,14 @@ impl Recorder {
 
     /// Moves events from the spool to Postgres, for ever.
     pub async fn run(self) {
-        let mut writer = Writer::new(self.store.clone(), self.hub.clone());
+        let mut writer = Writer::new(self.store.clone(), self.hub.clone(), self.rules.clone());
         let mut stored = 0;
         let mut last_look = Instant::now();
         let mut ahead = None;
         loop {
-            let spooled = self.next_batch(stored, ahead.take()).await;
+            let mut spooled = self.next_batch(stored, ahead.take()).await;
+            // An earlier version may have spooled them, or other rules may have held then.
+            self.rules.get().events(&mut spooled.events);
             for (line, reason) in &spooled.unreadable {
                 writer.bury(line, reason).await;
             }

@@ -8,6 +8,7 @@ use taskscope_wire::{LiveMessage, TaskEvent};
 use super::{changes::foreign_messages, tasks::fold_batch};
 use crate::server::{
     hub::Hub,
+    redact::Current,
     store::{LiveText, Store, StoreError},
 };
 
@@ -25,13 +26,14 @@ const FOREIGN_BATCH: i64 = 5000;
 pub(super) struct Writer {
     store: Store,
     hub: Hub,
+    rules: Current,
     /// Days whose partition is known to be there.
     made_days: BTreeSet<NaiveDate>,
 }
 
 impl Writer {
-    pub(super) fn new(store: Store, hub: Hub) -> Self {
-        Self { store, hub, made_days: BTreeSet::new() }
+    pub(super) fn new(store: Store, hub: Hub, rules: Current) -> Self {
+        Self { store, hub, rules, made_days: BTreeSet::new() }
     }
 
     /// Stores events, whatever it takes.
@@ -49,7 +51,13 @@ impl Writer {
                     }
                 },
                 Err(error) => {
-                    tracing::warn!(%error, waiting = part.len(), "events can't be stored now; trying again");
+                    // It may quote what it was given.
+                    let error = error.to_string();
+                    tracing::warn!(
+                        error = &*self.rules.get().line(&error),
+                        waiting = part.len(),
+                        "events can't be stored now; trying again"
+                    );
                     parts.push(part);
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
@@ -92,8 +100,10 @@ impl Writer {
         Ok(())
     }
 
-    /// Keeps what Postgres refuses. If even that fails, the log has it.
+    /// Keeps what Postgres refuses, without secrets: the reason may quote the event. If even that fails, the log has it.
     pub(super) async fn bury(&self, event: &str, reason: &str) {
+        let rules = self.rules.get();
+        let (event, reason) = (&*rules.line(event), &*rules.line(reason));
         tracing::warn!(reason, "an event was refused");
         if let Err(error) = self.store.bury(event, reason).await {
             tracing::error!(%error, event, "a refused event could not be kept");

@@ -19,6 +19,7 @@ mod kept;
 mod metrics;
 mod partitions;
 mod queue;
+mod redaction;
 mod rollup;
 mod rows;
 mod scan;
@@ -43,6 +44,7 @@ pub use batch::{BatchTx, LiveText, Written};
 pub use events::StoredBatch;
 pub use foreign::{ForeignChange, ForeignRow};
 use kept::Kept;
+pub use redaction::{ExecutionTexts, StoredRules};
 pub use rollup::{BatchCounts, Difference, Loaded};
 pub use workers::{Replaced, StallRules, UsualTime};
 

@@ -13,6 +13,7 @@ use rusqlite::{Connection, Row};
 use taskscope_wire::TaskEvent;
 
 use super::{FILE, encode, insert, open};
+use crate::server::redact::Redactor;
 
 /// Events that an import puts into one batch: as many as the recorder writes together.
 const BATCH: usize = 1000;
@@ -90,29 +91,32 @@ impl SpoolFile {
         Ok(findings)
     }
 
-    /// Writes all events, one a line, oldest first; their number. Lines that are no events are written as they are.
+    /// Writes all events without their secrets, one a line, oldest first; their number. Lines that are no events are written, too.
     ///
     /// # Errors
     /// The file can't be read any further, or what is written to refuses more.
-    pub fn export(&self, mut to: impl Write) -> anyhow::Result<u64> {
+    pub fn export(&self, redactor: &Redactor, mut to: impl Write) -> anyhow::Result<u64> {
         let mut written = 0;
         self.each(|batch| {
-            to.write_all(batch.lines.as_bytes())?;
-            written += batch.lines.lines().count() as u64;
+            for line in batch.lines.lines() {
+                writeln!(to, "{}", redactor.line(line))?;
+                written += 1;
+            }
             Ok(())
         })?;
         to.flush()?;
         Ok(written)
     }
 
-    /// Appends events, one a line, after those that wait: all of them, or none; their number.
+    /// Appends events without their secrets, one a line, after those that wait: all of them, or none; their number.
     ///
     /// # Errors
     /// A line is no event, which is named, or the disk is full.
-    pub fn import(&mut self, from: impl BufRead) -> anyhow::Result<u64> {
+    pub fn import(&mut self, redactor: &Redactor, from: impl BufRead) -> anyhow::Result<u64> {
         let transaction = self.0.transaction()?;
         let (mut events, mut imported) = (Vec::with_capacity(BATCH), 0);
         let append = |events: &mut Vec<TaskEvent>| -> anyhow::Result<()> {
+            redactor.events(events);
             insert(&transaction, &encode(events)?, events.len() as u64)?;
             events.clear();
             Ok(())
