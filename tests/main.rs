@@ -11,6 +11,7 @@
 mod analysis;
 mod api;
 mod live;
+mod nats;
 mod pages;
 mod reliability;
 mod rules;

@@ -30,6 +30,8 @@ const RULES: &[(&str, &[&str], &str)] = &[
         "the store knows no other part of the server",
     ),
     ("src/server/watchdog.rs", &["sqlx", "server::http", "super::http"], "the watchdog knows recorder, store and hub"),
+    ("src/server/nats", &["sqlx", "server::http", "super::http"], "NATS is a door like http: it knows recorder, store and hub"),
+    ("src/server/notices.rs", &["server::", "super::", "sqlx"], "notices know nobody"),
     ("src/server/hub.rs", &["store", "sqlx", "server::http", "super::http"], "the hub knows wire only"),
 ];
 

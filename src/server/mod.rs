@@ -6,6 +6,8 @@ pub mod data_dir;
 pub mod embedded_pg;
 pub mod http;
 pub mod hub;
+pub mod nats;
+pub mod notices;
 mod page_error;
 pub mod recorder;
 mod secret_key;

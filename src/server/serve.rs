@@ -12,11 +12,13 @@ use taskscope_wire::ServerState;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
 
 use super::{
-    config::Config,
+    config::{Config, NatsConfig},
     data_dir::DataDir,
     embedded_pg::EmbeddedPostgres,
     http::{self, AppState, Figures, HostNames, IngestToken, RouteInfo},
     hub::Hub,
+    nats,
+    notices::Notices,
     recorder::Recorder,
     secret_key,
     store::{Notice, Store, StoreError},
@@ -81,7 +83,12 @@ impl Server {
         let (postgres, options) = database(&config).await?;
         let store = Store::new(options.clone());
         let hub = Hub::default();
-        hub.set_server(ServerState { database_up: false, database_down_since: Some(Utc::now()), events_waiting: 0 });
+        hub.set_server(ServerState {
+            database_up: false,
+            database_down_since: Some(Utc::now()),
+            events_waiting: 0,
+            notices: Vec::new(),
+        });
         let recorder = Recorder::open(&data_dir.spool()?, config.spool_limit_bytes, store.clone(), hub.clone())
             .context("the spool can't be opened")?;
         let workload = Workload::new(options.clone(), own_reporter(addr, &config)?, &config)?;
@@ -102,7 +109,11 @@ impl Server {
             let stopped = async { drop(stopped.await) };
             Ok(axum::serve(listener, router).with_graceful_shutdown(stopped).await?)
         });
-        tasks.spawn(run(store.clone(), recorder, hub, Retention::of(&config), config.stall_floor));
+        let notices = Notices::default();
+        if let Some(nats) = config.nats.clone() {
+            tasks.spawn(take_from_nats(nats, recorder.clone(), store.clone(), hub.clone(), notices.clone()));
+        }
+        tasks.spawn(run(store.clone(), recorder, hub, notices, Retention::of(&config), config.stall_floor));
         Ok(Self { addr, store, database: options, routes, workload, stop, tasks, postgres, _data_dir: data_dir })
     }
 
@@ -189,13 +200,20 @@ fn figures() -> anyhow::Result<PrometheusHandle> {
 }
 
 /// All that goes on beside requests, once the database is there.
-async fn run(store: Store, recorder: Recorder, hub: Hub, retention: Retention, stall_floor: Duration) -> anyhow::Result<()> {
+async fn run(
+    store: Store,
+    recorder: Recorder,
+    hub: Hub,
+    notices: Notices,
+    retention: Retention,
+    stall_floor: Duration,
+) -> anyhow::Result<()> {
     prepare(&store, &hub).await?;
     let mut tasks = JoinSet::new();
     tasks.spawn(follow(store.clone(), recorder.clone(), hub.clone()));
     tasks.spawn(recorder.clone().run());
     tasks.spawn(watchdog::run(store.clone(), recorder.clone(), hub.clone(), stall_floor));
-    tasks.spawn(take_pulse(store.clone(), recorder, hub));
+    tasks.spawn(take_pulse(store.clone(), recorder, hub, notices));
     tasks.spawn(look_at_queues(store.clone()));
     tasks.spawn(keep_counts(store.clone()));
     tasks.spawn(index_days(store.clone()));
@@ -204,6 +222,12 @@ async fn run(store: Store, recorder: Recorder, hub: Hub, retention: Retention, s
         Some(Err(panic)) => Err(panic.into()),
         _ => anyhow::bail!("a part of the server ended"),
     }
+}
+
+/// Takes events from NATS, which never ends.
+async fn take_from_nats(nats: NatsConfig, recorder: Recorder, store: Store, hub: Hub, notices: Notices) -> anyhow::Result<()> {
+    nats::run(nats, recorder, store, hub, notices).await;
+    Ok(())
 }
 
 /// Waits for Postgres, brings the tables up to this version, and the hub to where the stream stands.
@@ -295,7 +319,7 @@ fn split(array: &str) -> Vec<String> {
 }
 
 /// Tells watchers whether Postgres answers, and how much waits for it.
-async fn take_pulse(store: Store, recorder: Recorder, hub: Hub) {
+async fn take_pulse(store: Store, recorder: Recorder, hub: Hub, notices: Notices) {
     let mut down_since = None;
     loop {
         match store.ping().await {
@@ -312,6 +336,7 @@ async fn take_pulse(store: Store, recorder: Recorder, hub: Hub) {
             database_up: down_since.is_none(),
             database_down_since: down_since,
             events_waiting: if down_since.is_some() || waiting > BACKLOG { waiting } else { 0 },
+            notices: notices.all(),
         });
         tokio::time::sleep(PULSE).await;
     }

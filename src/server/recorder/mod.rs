@@ -20,7 +20,10 @@ use std::{
 
 use futures::future::OptionFuture;
 use taskscope_wire::{Attribution, DeadLetter, EventKind, Finish, Replayed, Source, TaskEvent, taskiq};
-use tokio::{sync::Notify, task::JoinHandle};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+};
 
 pub use self::{
     fold::{WORKER_GONE, fold},
@@ -62,6 +65,8 @@ pub struct Recorder {
     store: Store,
     hub: Hub,
     foreign: Arc<Notify>,
+    /// Up to which id of the spool events are in Postgres.
+    stored: watch::Sender<i64>,
 }
 
 impl Recorder {
@@ -71,7 +76,7 @@ impl Recorder {
     /// The spool can't be opened.
     pub fn open(directory: &Path, limit_bytes: u64, store: Store, hub: Hub) -> Result<Self, SpoolError> {
         let spool = Spool::open(directory, limit_bytes)?;
-        Ok(Self { spool, store, hub, foreign: Arc::new(Notify::new()) })
+        Ok(Self { spool, store, hub, foreign: Arc::new(Notify::new()), stored: watch::Sender::new(0) })
     }
 
     /// Makes events durable; they are in Postgres and on screens soon after.
@@ -79,7 +84,19 @@ impl Recorder {
     /// # Errors
     /// Too much is waiting, or the disk failed. No event of the call was kept then.
     pub async fn accept(&self, events: Vec<TaskEvent>) -> Result<(), SpoolError> {
-        self.spool.append(events).await
+        self.spool.append(events).await.map(drop)
+    }
+
+    /// Makes events durable and waits until Postgres has committed them, however long it is away. Given up in between, they are stored all the same.
+    ///
+    /// # Errors
+    /// Too much is waiting, or the disk failed. No event of the call was kept then.
+    pub async fn store(&self, events: Vec<TaskEvent>) -> Result<(), SpoolError> {
+        let mut stored = self.stored.subscribe();
+        let id = self.spool.append(events).await?;
+        // The sender lives as long as this recorder.
+        let _ = stored.wait_for(|stored| *stored >= id).await;
+        Ok(())
     }
 
     /// Events that are durable and not yet in Postgres.
@@ -154,6 +171,7 @@ impl Recorder {
                 ahead = self.read_ahead(&spooled);
                 writer.write(&spooled.events).await;
                 stored = spooled.last_id;
+                self.stored.send_replace(stored);
                 self.forget(stored);
                 // However many events wait, runs and changes by SQL are heard of.
                 if last_look.elapsed() > BUSY_POLL {
