@@ -21,7 +21,7 @@ use super::{
     notices::Notices,
     recorder::Recorder,
     secret_key,
-    store::{Notice, Store, StoreError},
+    store::{Notice, ReplicaState, Store, StoreError},
     watchdog,
     workload::Workload,
 };
@@ -30,6 +30,8 @@ use super::{
 const STOP_LIMIT: Duration = Duration::from_secs(2);
 /// How often Postgres is asked for a sign of life.
 const PULSE: Duration = Duration::from_millis(500);
+/// How often it is looked how far the replica is.
+const REPLICA_LOOK: Duration = Duration::from_secs(1);
 /// How often queues are looked at. What is kept is the most in a minute.
 const QUEUE_LOOK: Duration = Duration::from_secs(15);
 /// Live batches that are read at once when catching up.
@@ -81,7 +83,10 @@ impl Server {
         })?;
         let addr = listener.local_addr()?;
         let (postgres, options) = database(&config).await?;
-        let store = Store::new(options.clone());
+        let mut store = Store::new(options.clone());
+        if let Some(url) = &config.replica_url {
+            store = store.with_replica(PgConnectOptions::from_str(url).context("TASKSCOPE_REPLICA_URL is no Postgres URL")?);
+        }
         let hub = Hub::default();
         hub.set_server(ServerState {
             database_up: false,
@@ -213,6 +218,7 @@ async fn run(
     tasks.spawn(follow(store.clone(), recorder.clone(), hub.clone()));
     tasks.spawn(recorder.clone().run());
     tasks.spawn(watchdog::run(store.clone(), recorder.clone(), hub.clone(), stall_floor));
+    tasks.spawn(watch_replica(store.clone(), notices.clone()));
     tasks.spawn(take_pulse(store.clone(), recorder, hub, notices));
     tasks.spawn(look_at_queues(store.clone()));
     tasks.spawn(keep_counts(store.clone()));
@@ -339,6 +345,39 @@ async fn take_pulse(store: Store, recorder: Recorder, hub: Hub, notices: Notices
             notices: notices.all(),
         });
         tokio::time::sleep(PULSE).await;
+    }
+}
+
+/// Looks whether the replica keeps up, and says so where it doesn't.
+async fn watch_replica(store: Store, notices: Notices) {
+    const ABOUT: &str = "replica";
+    loop {
+        match store.look_at_replica().await {
+            Ok(None) => std::future::pending().await,
+            Ok(Some(state)) => {
+                metrics::gauge!("taskscope_replica_up").set(f64::from(u8::from(matches!(state, ReplicaState::Current(_)))));
+                match state {
+                    ReplicaState::Current(lag) => {
+                        metrics::gauge!("taskscope_replica_lag_seconds").set(lag.as_secs_f64());
+                        notices.clear(ABOUT);
+                    }
+                    ReplicaState::Behind(lag) => {
+                        metrics::gauge!("taskscope_replica_lag_seconds").set(lag.as_secs_f64());
+                        notices.say(ABOUT, "The replica is too far behind to be asked; the database itself answers.");
+                    }
+                    ReplicaState::Away(error) => {
+                        tracing::debug!(error, "the replica doesn't answer");
+                        notices.say(ABOUT, "The replica doesn't answer; the database itself does.");
+                    }
+                    ReplicaState::Strange => {
+                        notices.say(ABOUT, "TASKSCOPE_REPLICA_URL is no replica of this database, so it isn't asked.");
+                    }
+                }
+            }
+            // That the database is away is said elsewhere.
+            Err(error) => tracing::debug!(%error, "it can't be said how far the replica is"),
+        }
+        tokio::time::sleep(REPLICA_LOOK).await;
     }
 }
 
