@@ -41,9 +41,7 @@ impl Nats {
 
     async fn ready(&self) {
         for _ in 0..200 {
-            if let Ok(context) = self.context().await
-                && context.query_account().await.is_ok()
-            {
+            if self.context().await.is_ok() {
                 return;
             }
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
