@@ -14,6 +14,7 @@ mod api;
 mod attacks;
 mod backlog;
 mod live;
+mod nats;
 mod pages;
 mod redaction;
 mod reliability;

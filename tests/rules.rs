@@ -37,6 +37,8 @@ const RULES: &[(&str, &[&str], &str)] = &[
         "access knows store and wire",
     ),
     ("src/server/watchdog.rs", &["sqlx", "server::http", "super::http"], "the watchdog knows recorder, store and hub"),
+    ("src/server/nats", &["sqlx", "server::http", "super::http"], "NATS is a door like http: it knows recorder, store and hub"),
+    ("src/server/notices.rs", &["server::", "super::", "sqlx"], "notices know nobody"),
     ("src/server/hub.rs", &["store", "sqlx", "server::http", "super::http"], "the hub knows wire only"),
 ];
 

@@ -235,7 +235,7 @@ fn the_feed_keeps_the_newest_and_says_how_many_came() {
 #[test]
 fn the_server_tells_how_it_is() {
     let mut dashboard = connected();
-    let state = ServerState { database_up: false, database_down_since: Some(at(0)), events_waiting: 3 };
+    let state = ServerState { database_up: false, database_down_since: Some(at(0)), events_waiting: 3, notices: Vec::new() };
     assert_eq!(dashboard.apply(LiveMessage::Server(state.clone())), Next::Go);
     assert_eq!(dashboard.server(), Some(&state));
     assert_eq!(dashboard.apply(LiveMessage::Other), Next::Go);

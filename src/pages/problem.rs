@@ -141,6 +141,7 @@ mod tests {
             database_up: false,
             database_down_since: DateTime::from_timestamp(1_795_257_000, 0),
             events_waiting: 12,
+            notices: Vec::new(),
         };
         assert_eq!(away(Some(&down)), "Database unreachable since 10:30:00 UTC; events are being kept (12 waiting).");
         assert_eq!(away(None), "Database unreachable; events are being kept.");

@@ -97,6 +97,7 @@ fn Board(shown: RwSignal<Option<Workers>>) -> impl IntoView {
     let dead_letters = Memo::new(move |_| shown.with(|shown| shown.as_ref().map(|shown| shown.dead_letters)).unwrap_or_default());
     view! {
         <DatabaseBanner/>
+        <ServerNotices/>
         <Show when=move || { dead_letters.get() > 0 }>
             <DeadLetters count=dead_letters/>
         </Show>
@@ -125,6 +126,23 @@ fn Board(shown: RwSignal<Option<Workers>>) -> impl IntoView {
                 <WorkerList workers now/>
             </Show>
         </section>
+    }
+}
+
+/// What those who run the server should know.
+#[component]
+fn ServerNotices() -> impl IntoView {
+    let server = use_live().server();
+    let notices =
+        Memo::new(move |_| server.with(|server| server.as_ref().map(|server| server.notices.clone())).unwrap_or_default());
+    view! {
+        <Show when=move || notices.with(|notices| !notices.is_empty())>
+            <Notice tone=Tone::Calm title="About this server">
+                <ul data-testid="server-notices">
+                    {move || notices.get().into_iter().map(|notice| view! { <li>{notice}</li> }).collect_view()}
+                </ul>
+            </Notice>
+        </Show>
     }
 }
 

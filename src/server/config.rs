@@ -1,6 +1,7 @@
 //! The configuration: `Leptos.toml`, then environment, then flags.
 
 mod login;
+mod nats;
 
 use std::{
     net::SocketAddr,
@@ -16,6 +17,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use taskscope_workload::WorkloadConfig;
 
+pub use self::nats::NatsConfig;
 use super::access::Login;
 
 /// What can be set. In `Leptos.toml` the same names stand in a table `[taskscope]`, without the prefix and in lower case.
@@ -100,6 +102,30 @@ pub struct Settings {
     /// Where executions are archived before they are deleted; without it they are only deleted.
     #[arg(long, env = "TASKSCOPE_ARCHIVE_DIR", value_name = "DIRECTORY")]
     pub archive_dir: Option<PathBuf>,
+    /// A Postgres that streams from the one at DATABASE_URL: history, search, charts and executions are read there while it keeps up.
+    #[arg(long, env = "TASKSCOPE_REPLICA_URL", value_name = "URL", hide_env_values = true)]
+    pub replica_url: Option<String>,
+    /// NATS servers whose JetStream events are taken from too, with commas between; user and password, or a token, may stand in them.
+    #[arg(long, env = "TASKSCOPE_NATS_URL", value_name = "URLS", hide_env_values = true)]
+    pub nats_url: Option<String>,
+    /// The stream of events, which is made where it is missing [default: TASKSCOPE].
+    #[arg(long, env = "TASKSCOPE_NATS_STREAM", value_name = "NAME")]
+    pub nats_stream: Option<String>,
+    /// The subjects of the events [default: taskscope.events.>].
+    #[arg(long, env = "TASKSCOPE_NATS_SUBJECT", value_name = "SUBJECT")]
+    pub nats_subject: Option<String>,
+    /// The durable consumer that all servers on one database share [default: taskscope].
+    #[arg(long, env = "TASKSCOPE_NATS_CONSUMER", value_name = "NAME")]
+    pub nats_consumer: Option<String>,
+    /// A credentials file, where NATS wants one.
+    #[arg(long, env = "TASKSCOPE_NATS_CREDENTIALS", value_name = "FILE")]
+    pub nats_credentials: Option<PathBuf>,
+    /// Monitoring endpoints of the NATS servers, with commas between: only there stands when a server syncs what it has acknowledged.
+    #[arg(long, env = "TASKSCOPE_NATS_MONITOR_URL", value_name = "URLS")]
+    pub nats_monitor_url: Option<String>,
+    /// How many NATS servers keep the stream, where Taskscope makes it [default: 1].
+    #[arg(long, env = "TASKSCOPE_NATS_REPLICAS", value_name = "COUNT")]
+    pub nats_replicas: Option<usize>,
     /// The task types' further settings, in the file only: table `[taskscope.workload]`.
     #[arg(skip)]
     pub workload: WorkloadConfig,
@@ -110,6 +136,10 @@ pub struct Settings {
 pub struct Config {
     /// The Postgres server, or none for the embedded one.
     pub database_url: Option<String>,
+    /// A Postgres that streams from that one, for reading.
+    pub replica_url: Option<String>,
+    /// Where events come from beside HTTP.
+    pub nats: Option<NatsConfig>,
     /// Where to serve.
     pub addr: SocketAddr,
     /// Where the spool and the embedded database live.
@@ -160,6 +190,7 @@ impl Config {
         ensure!(spool_limit_mb > 0, "TASKSCOPE_SPOOL_LIMIT_MB must be 1 or more");
         let stall_floor = flags_and_env.stall_floor_seconds.or(from_file.stall_floor_seconds).unwrap_or(60);
         ensure!((1..=604_800).contains(&stall_floor), "TASKSCOPE_STALL_FLOOR_SECONDS must be 1 to 604800, not {stall_floor}");
+        let nats = nats::nats(&flags_and_env, &from_file)?;
         let workload = workload(&flags_and_env, &from_file, retention_days)?;
         let given = |field: Field| {
             let text = field(&flags_and_env).clone().or_else(|| field(&from_file).clone());
@@ -171,6 +202,8 @@ impl Config {
         let admin_password = given(|settings| &settings.admin_password).map(Into::into);
         let api_token = given(|settings| &settings.api_token).map(Into::into);
         Ok(Self {
+            nats,
+            replica_url: flags_and_env.replica_url.or(from_file.replica_url).filter(|url| !url.is_empty()),
             database_url: flags_and_env.database_url.or(from_file.database_url).filter(|url| !url.is_empty()),
             addr,
             data_dir: match flags_and_env.data_dir.or(from_file.data_dir) {
@@ -325,6 +358,19 @@ mod tests {
             (Settings { retention_days: Some(0), ..settings() }, "TASK_LOG_RETENTION_DAYS"),
             (Settings { spool_limit_mb: Some(0), ..settings() }, "TASKSCOPE_SPOOL_LIMIT_MB"),
             (Settings { host_names: Some("a.example, *.example".to_owned()), ..settings() }, "TASKSCOPE_HOST_NAMES"),
+            (Settings { nats_url: Some("http://x".to_owned()), ..settings() }, "TASKSCOPE_NATS_URL"),
+            (
+                Settings { nats_url: Some("x".to_owned()), nats_stream: Some("a.b".to_owned()), ..settings() },
+                "TASKSCOPE_NATS_STREAM",
+            ),
+            (
+                Settings { nats_url: Some("x".to_owned()), nats_subject: Some("a..b".to_owned()), ..settings() },
+                "TASKSCOPE_NATS_SUBJECT",
+            ),
+            (
+                Settings { nats_url: Some("x".to_owned()), nats_monitor_url: Some("x".to_owned()), ..settings() },
+                "TASKSCOPE_NATS_MONITOR_URL",
+            ),
         ];
         for (settings, word) in cases {
             assert!(Config::load(settings).unwrap_err().to_string().contains(word), "{word}");

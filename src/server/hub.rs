@@ -104,7 +104,7 @@ pub struct Subscription {
 
 impl Default for Hub {
     fn default() -> Self {
-        let server = ServerState { database_up: true, database_down_since: None, events_waiting: 0 };
+        let server = ServerState { database_up: true, database_down_since: None, events_waiting: 0, notices: Vec::new() };
         let position = Position { epoch: String::new(), seq: 0 };
         Self(Arc::new(Shared {
             stream: Mutex::new(Stream { position, kept: VecDeque::new(), kept_messages: 0 }),

@@ -9,6 +9,8 @@ pub mod http;
 pub mod hub;
 pub mod log_lines;
 mod login_page;
+pub mod nats;
+pub mod notices;
 mod page_caller;
 mod page_error;
 pub mod recorder;

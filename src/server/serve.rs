@@ -14,7 +14,7 @@ use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
 
 use super::{
     access::{AccessError, Gate, Login},
-    config::Config,
+    config::{Config, NatsConfig},
     data_dir::DataDir,
     embedded_pg::EmbeddedPostgres,
     http::{
@@ -22,10 +22,12 @@ use super::{
         listen::{self, Limits},
     },
     hub::Hub,
+    nats,
+    notices::Notices,
     recorder::Recorder,
     redaction::Redaction,
     secret_key,
-    store::{Notice, Store, StoreError},
+    store::{Notice, ReplicaState, Store, StoreError},
     watchdog,
     workload::Workload,
 };
@@ -34,6 +36,8 @@ use super::{
 const STOP_LIMIT: Duration = Duration::from_secs(2);
 /// How often Postgres is asked for a sign of life.
 const PULSE: Duration = Duration::from_millis(500);
+/// How often it is looked how far the replica is.
+const REPLICA_LOOK: Duration = Duration::from_secs(1);
 /// How often queues are looked at. What is kept is the most in a minute.
 const QUEUE_LOOK: Duration = Duration::from_secs(15);
 /// Live batches that are read at once when catching up.
@@ -89,9 +93,17 @@ impl Server {
         })?;
         let addr = listener.local_addr()?;
         let (postgres, options) = database(&config).await?;
-        let store = Store::new(options.clone());
+        let mut store = Store::new(options.clone());
+        if let Some(url) = &config.replica_url {
+            store = store.with_replica(PgConnectOptions::from_str(url).context("TASKSCOPE_REPLICA_URL is no Postgres URL")?);
+        }
         let hub = Hub::default();
-        hub.set_server(ServerState { database_up: false, database_down_since: Some(Utc::now()), events_waiting: 0 });
+        hub.set_server(ServerState {
+            database_up: false,
+            database_down_since: Some(Utc::now()),
+            events_waiting: 0,
+            notices: Vec::new(),
+        });
         let redaction = Redaction::start(&config.data_dir, store.clone())?;
         let rules = redaction.current().clone();
         let recorder = Recorder::open(&data_dir.spool()?, config.spool_limit_bytes, store.clone(), hub.clone(), rules)
@@ -117,7 +129,11 @@ impl Server {
             listen::serve(listener, router, Limits::of_process(), stopped).await;
             Ok(())
         });
-        tasks.spawn(run(store.clone(), recorder, hub, gate, redaction.clone(), config.clone()));
+        let notices = Notices::default();
+        if let Some(nats) = config.nats.clone() {
+            tasks.spawn(take_from_nats(nats, recorder.clone(), store.clone(), hub.clone(), notices.clone()));
+        }
+        tasks.spawn(run(store.clone(), recorder, hub, gate, redaction.clone(), notices, config.clone()));
         Ok(Self { addr, store, database: options, redaction, routes, workload, stop, tasks, postgres, _data_dir: data_dir })
     }
 
@@ -204,7 +220,15 @@ fn figures() -> anyhow::Result<PrometheusHandle> {
 }
 
 /// All that goes on beside requests, once the database is there.
-async fn run(store: Store, recorder: Recorder, hub: Hub, gate: Gate, redaction: Redaction, config: Config) -> anyhow::Result<()> {
+async fn run(
+    store: Store,
+    recorder: Recorder,
+    hub: Hub,
+    gate: Gate,
+    redaction: Redaction,
+    notices: Notices,
+    config: Config,
+) -> anyhow::Result<()> {
     prepare(&store, &hub).await?;
     let retention = Retention::of(&config);
     let mut tasks = JoinSet::new();
@@ -217,7 +241,8 @@ async fn run(store: Store, recorder: Recorder, hub: Hub, gate: Gate, redaction: 
         }
     });
     tasks.spawn(redaction.follow());
-    tasks.spawn(take_pulse(store.clone(), recorder, hub));
+    tasks.spawn(watch_replica(store.clone(), notices.clone()));
+    tasks.spawn(take_pulse(store.clone(), recorder, hub, notices));
     tasks.spawn(look_at_queues(store.clone()));
     tasks.spawn(keep_counts(store.clone()));
     tasks.spawn(index_days(store.clone()));
@@ -226,6 +251,12 @@ async fn run(store: Store, recorder: Recorder, hub: Hub, gate: Gate, redaction: 
         Some(Err(panic)) => Err(panic.into()),
         _ => anyhow::bail!("a part of the server ended"),
     }
+}
+
+/// Takes events from NATS, which never ends.
+async fn take_from_nats(nats: NatsConfig, recorder: Recorder, store: Store, hub: Hub, notices: Notices) -> anyhow::Result<()> {
+    nats::run(nats, recorder, store, hub, notices).await;
+    Ok(())
 }
 
 /// Lets people in, where a login is asked for.
@@ -330,7 +361,7 @@ fn split(array: &str) -> Vec<String> {
 }
 
 /// Tells watchers whether Postgres answers, and how much waits for it.
-async fn take_pulse(store: Store, recorder: Recorder, hub: Hub) {
+async fn take_pulse(store: Store, recorder: Recorder, hub: Hub, notices: Notices) {
     let mut down_since = None;
     loop {
         match store.ping().await {
@@ -347,8 +378,42 @@ async fn take_pulse(store: Store, recorder: Recorder, hub: Hub) {
             database_up: down_since.is_none(),
             database_down_since: down_since,
             events_waiting: if down_since.is_some() || waiting > BACKLOG { waiting } else { 0 },
+            notices: notices.all(),
         });
         tokio::time::sleep(PULSE).await;
+    }
+}
+
+/// Looks whether the replica keeps up, and says so where it doesn't.
+async fn watch_replica(store: Store, notices: Notices) {
+    const ABOUT: &str = "replica";
+    loop {
+        match store.look_at_replica().await {
+            Ok(None) => std::future::pending().await,
+            Ok(Some(state)) => {
+                metrics::gauge!("taskscope_replica_up").set(f64::from(u8::from(matches!(state, ReplicaState::Current(_)))));
+                match state {
+                    ReplicaState::Current(lag) => {
+                        metrics::gauge!("taskscope_replica_lag_seconds").set(lag.as_secs_f64());
+                        notices.clear(ABOUT);
+                    }
+                    ReplicaState::Behind(lag) => {
+                        metrics::gauge!("taskscope_replica_lag_seconds").set(lag.as_secs_f64());
+                        notices.say(ABOUT, "The replica is too far behind to be asked; the database itself answers.");
+                    }
+                    ReplicaState::Away(error) => {
+                        tracing::debug!(error, "the replica doesn't answer");
+                        notices.say(ABOUT, "The replica doesn't answer; the database itself does.");
+                    }
+                    ReplicaState::Strange => {
+                        notices.say(ABOUT, "TASKSCOPE_REPLICA_URL is no replica of this database, so it isn't asked.");
+                    }
+                }
+            }
+            // That the database is away is said elsewhere.
+            Err(error) => tracing::debug!(%error, "it can't be said how far the replica is"),
+        }
+        tokio::time::sleep(REPLICA_LOOK).await;
     }
 }
 

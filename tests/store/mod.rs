@@ -1,6 +1,7 @@
 //! The execution log itself: migrations, partitions, counts, and the fold's promise.
 
 mod order;
+mod replica;
 mod rollups;
 mod writing;
 

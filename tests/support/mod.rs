@@ -1,5 +1,6 @@
 //! A server a test, each with a database of its own on one Postgres that the whole run shares.
 
+pub mod nats;
 mod postgres;
 mod program;
 mod socket;

@@ -18,6 +18,7 @@ pub struct Program {
     pub directory: PathBuf,
     child: Child,
     port: u16,
+    settings: Vec<(&'static str, String)>,
 }
 
 /// The process was killed, and can be started again.
@@ -25,12 +26,20 @@ pub struct Killed;
 
 impl Program {
     pub async fn start(directory: &Path) -> Self {
+        Self::start_with(directory, &[]).await
+    }
+
+    /// Starts it with further settings, which it keeps when it is started again.
+    pub async fn start_with(directory: &Path, settings: &[(&'static str, String)]) -> Self {
         let port = free_port();
+        let mut command = command(directory, port);
+        command.envs(settings.iter().map(|(name, value)| (name, value)));
         let this = Self {
             base: format!("http://127.0.0.1:{port}"),
             directory: directory.to_owned(),
-            child: spawn(command(directory, port)),
+            child: spawn(command),
             port,
+            settings: settings.to_vec(),
         };
         this.ready().await;
         this
@@ -44,7 +53,7 @@ impl Program {
         command.env("TASKSCOPE_WORKER", "true").env("TASKSCOPE_SAMPLE_DATA", "true");
         command.stdout(log.try_clone().unwrap()).stderr(log);
         let base = format!("http://127.0.0.1:{port}");
-        let this = Self { base, directory: directory.to_owned(), child: command.spawn().unwrap(), port };
+        let this = Self { base, directory: directory.to_owned(), child: command.spawn().unwrap(), port, settings: Vec::new() };
         this.ready().await;
         this
     }
@@ -122,8 +131,13 @@ impl Program {
         let port = free_port();
         let mut command = command(directory, port);
         command.env("DATABASE_URL", url);
-        let this =
-            Self { base: format!("http://127.0.0.1:{port}"), directory: directory.to_owned(), child: spawn(command), port };
+        let this = Self {
+            base: format!("http://127.0.0.1:{port}"),
+            directory: directory.to_owned(),
+            child: spawn(command),
+            port,
+            settings: Vec::new(),
+        };
         let (http, health) = (client(), format!("{}/healthz", this.base));
         until("the program answers", async || http.get(&health).send().await.is_ok()).await;
         this
@@ -138,7 +152,9 @@ impl Program {
 
     /// Starts it again.
     pub async fn restart(&mut self, _: Killed) {
-        self.child = spawn(command(&self.directory, self.port));
+        let mut command = command(&self.directory, self.port);
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
+        self.child = spawn(command);
         self.ready().await;
     }
 
@@ -147,6 +163,12 @@ impl Program {
         let output = command(&self.directory, 0).output().unwrap();
         assert!(!output.status.success());
         String::from_utf8(output.stderr).unwrap()
+    }
+
+    /// A figure of `/metrics`, by its name with its labels.
+    pub async fn figure(&self, name: &str) -> Option<f64> {
+        let text = client().get(format!("{}/metrics", self.base)).send().await.ok()?.text().await.ok()?;
+        text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
     }
 
     pub fn pid(&self) -> i32 {
@@ -190,6 +212,6 @@ fn spawn(mut command: Command) -> Child {
     command.stdout(Stdio::null()).spawn().unwrap()
 }
 
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

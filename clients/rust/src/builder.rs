@@ -19,6 +19,9 @@ use crate::{
     sender::Sender,
 };
 
+#[cfg(feature = "nats")]
+use crate::nats::{EventStream, StreamSettings};
+
 const CLIENT: &str = concat!("taskscope-client ", env!("CARGO_PKG_VERSION"));
 
 /// The settings of a [`Reporter`]. All but the URL have a default.
@@ -36,6 +39,10 @@ pub struct ReporterBuilder {
     flush_interval: Duration,
     request_limit: Duration,
     environment_proxies: bool,
+    #[cfg(feature = "nats")]
+    nats: Option<(String, String)>,
+    #[cfg(feature = "nats")]
+    nats_credentials: Option<std::path::PathBuf>,
 }
 
 /// Why a reporter can't start. That the server is away is no reason.
@@ -75,6 +82,10 @@ impl ReporterBuilder {
             flush_interval: Duration::from_millis(100),
             request_limit: Duration::from_secs(10),
             environment_proxies: false,
+            #[cfg(feature = "nats")]
+            nats: None,
+            #[cfg(feature = "nats")]
+            nats_credentials: None,
         }
     }
 
@@ -145,6 +156,22 @@ impl ReporterBuilder {
         self
     }
 
+    /// Publishes events to a stream of NATS JetStream in place of the server's own door: `servers` are URLs such as `nats://127.0.0.1:4222` with
+    /// commas between, `subject` one that the stream has, such as `taskscope.events.tasks`. An event counts as sent once the stream
+    /// says that it has it. Heartbeats go to the server all the same.
+    #[cfg(feature = "nats")]
+    pub fn nats(mut self, servers: impl Into<String>, subject: impl Into<String>) -> Self {
+        self.nats = Some((servers.into(), subject.into()));
+        self
+    }
+
+    /// A credentials file, where NATS wants one.
+    #[cfg(feature = "nats")]
+    pub fn nats_credentials(mut self, file: impl Into<std::path::PathBuf>) -> Self {
+        self.nats_credentials = Some(file.into());
+        self
+    }
+
     /// Starts to send, in the background of the runtime that this is called in. The runtime needs its timers and sockets
     /// (`enable_all`). The server need not be there.
     ///
@@ -168,7 +195,20 @@ impl ReporterBuilder {
         check_url(&base).map_err(|reason| bad_url(reason.to_owned()))?;
         let client = HttpClient::new(&base, self.request_limit, self.environment_proxies);
         let client = client.map_err(|error| StartError::Client(error.to_string()))?;
-        Endpoint::new(client, &self.url, self.token_header()?).map_err(|error| bad_url(error.to_string()))
+        let endpoint = Endpoint::new(client, &self.url, self.token_header()?).map_err(|error| bad_url(error.to_string()))?;
+        #[cfg(feature = "nats")]
+        let endpoint = endpoint.with_stream(self.stream()?);
+        Ok(endpoint)
+    }
+
+    #[cfg(feature = "nats")]
+    fn stream(&self) -> Result<Option<EventStream>, StartError> {
+        let Some((servers, subject)) = &self.nats else { return Ok(None) };
+        // What is wrong isn't shown: it may hold a password.
+        let bad = |error: std::io::Error| StartError::Url { url: "of NATS".to_owned(), reason: error.to_string() };
+        let servers = servers.split(',').map(|server| server.trim().parse().map_err(bad)).collect::<Result<_, _>>()?;
+        let settings = StreamSettings { servers, subject: subject.clone(), credentials: self.nats_credentials.clone() };
+        Ok(Some(EventStream::new(settings, self.request_limit)))
     }
 
     fn token_header(&self) -> Result<Option<HeaderValue>, StartError> {

@@ -11,6 +11,8 @@ use serde_json::Value;
 use taskscope_wire::{BatchOutcome, Heartbeat};
 
 use crate::http_client::HttpClient;
+#[cfg(feature = "nats")]
+use crate::nats::EventStream;
 
 const AGENT: &str = concat!("taskscope-client/", env!("CARGO_PKG_VERSION"));
 /// A server that asks for more patience is asked again after this.
@@ -25,6 +27,8 @@ pub(crate) struct Endpoint {
     events: Uri,
     heartbeats: Uri,
     token: Option<HeaderValue>,
+    #[cfg(feature = "nats")]
+    stream: Option<EventStream>,
 }
 
 /// What became of a request.
@@ -52,11 +56,29 @@ impl Endpoint {
     /// Nothing can be appended to the URL.
     pub(crate) fn new(client: HttpClient, base: &str, token: Option<HeaderValue>) -> Result<Self, http::uri::InvalidUri> {
         let at = |name: &str| format!("{}/api/v1/{name}", base.trim_end_matches('/')).parse();
-        Ok(Self { events: at("events")?, heartbeats: at("heartbeats")?, client, token })
+        Ok(Self {
+            events: at("events")?,
+            heartbeats: at("heartbeats")?,
+            client,
+            token,
+            #[cfg(feature = "nats")]
+            stream: None,
+        })
+    }
+
+    /// From now on events go to a stream.
+    #[cfg(feature = "nats")]
+    pub(crate) fn with_stream(mut self, stream: Option<EventStream>) -> Self {
+        self.stream = stream;
+        self
     }
 
     /// Sends a JSON array of events.
     pub(crate) async fn send_events(&self, batch: Bytes) -> Answer<BatchOutcome> {
+        #[cfg(feature = "nats")]
+        if let Some(stream) = &self.stream {
+            return stream.publish(batch).await;
+        }
         match self.post(&self.events, batch).await {
             Ok(response) if response.status() == StatusCode::ACCEPTED => match serde_json::from_slice(response.body()) {
                 Ok(outcome) => Answer::Taken(outcome),

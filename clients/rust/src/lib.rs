@@ -38,6 +38,8 @@ mod heart;
 mod http_client;
 #[cfg(feature = "tower")]
 mod layer;
+#[cfg(feature = "nats")]
+mod nats;
 mod reporter;
 mod run;
 mod sender;

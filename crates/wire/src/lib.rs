@@ -5,6 +5,7 @@
 
 mod access;
 mod analysis;
+mod batch;
 mod clean;
 mod cursor;
 mod dead_letter;
@@ -37,6 +38,7 @@ pub use analysis::{
     Progress, Project, Proposal, ProposalQuery, ProposalStatus, ProposalsCreated, Recommendation, Review, Run, RunError,
     RunLogLine, RunQuery, RunStarted, RunStatus, TriggerType,
 };
+pub use batch::{BatchError, BatchEvent, BatchForm, LARGEST_BATCH, decode_batch};
 pub use clean::{MAX_DEPTH, clean};
 pub use cursor::{Cursor, ParseCursorError};
 pub use dead_letter::{DeadLetter, DeadLetterQuery, Replayed};

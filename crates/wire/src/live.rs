@@ -104,6 +104,9 @@ pub struct ServerState {
     pub database_down_since: Option<DateTime<Utc>>,
     /// Events that are durable in the spool and not yet in Postgres.
     pub events_waiting: u64,
+    /// What those who run the server should know, each in a sentence or two.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<String>,
 }
 
 /// A message of the server on `/ws`.
@@ -145,7 +148,7 @@ enum Control {
     Hello { epoch: String, seq: i64, recovered: bool },
     Gap { from: i64, to: i64 },
     Changed { seq: i64 },
-    Server { database_up: bool, database_down_since: Option<DateTime<Utc>>, events_waiting: u64 },
+    Server(ServerState),
 }
 
 impl LiveMessage {
@@ -170,9 +173,7 @@ impl LiveMessage {
                 Control::Hello { epoch, seq, recovered } => Self::Hello { position: Position { epoch, seq }, recovered },
                 Control::Gap { from, to } => Self::Gap { from, to },
                 Control::Changed { seq } => Self::Changed { seq },
-                Control::Server { database_up, database_down_since, events_waiting } => {
-                    Self::Server(ServerState { database_up, database_down_since, events_waiting })
-                }
+                Control::Server(state) => Self::Server(state),
             },
             "" if peek.event.is_some() => serde_json::from_str(text).map_or(Self::Other, |event| Self::Analysis(Box::new(event))),
             _ => Self::Other,
@@ -199,9 +200,7 @@ impl LiveMessage {
             Self::Hello { position, recovered } => Control::Hello { epoch: position.epoch, seq: position.seq, recovered },
             Self::Gap { from, to } => Control::Gap { from, to },
             Self::Changed { seq } => Control::Changed { seq },
-            Self::Server(ServerState { database_up, database_down_since, events_waiting }) => {
-                Control::Server { database_up, database_down_since, events_waiting }
-            }
+            Self::Server(state) => Control::Server(state),
             Self::Other => return Err(serde::ser::Error::custom("a message of an unknown type can't be written")),
         };
         serde_json::to_string(&control)
@@ -243,7 +242,12 @@ mod tests {
                 data: Json::string("a run"),
                 seq: 4,
             })),
-            LiveMessage::Server(ServerState { database_up: true, database_down_since: None, events_waiting: 0 }),
+            LiveMessage::Server(ServerState {
+                database_up: true,
+                database_down_since: None,
+                events_waiting: 0,
+                notices: Vec::new(),
+            }),
         ];
         let texts: Vec<_> = messages.iter().map(|message| message.clone().encode().unwrap()).collect();
         assert_eq!(LiveMessage::decode_batch(&format!("[{}]", texts.join(","))).unwrap(), messages);

@@ -10,7 +10,7 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
-use taskscope_wire::{ErrorBody, InvalidQuery};
+use taskscope_wire::{BatchError, ErrorBody, InvalidQuery};
 use taskscope_workload::{ServiceError, TriggerError};
 
 use crate::server::{
@@ -135,6 +135,15 @@ pub(super) async fn method_not_allowed() -> Response {
 impl From<InvalidQuery> for ApiError {
     fn from(error: InvalidQuery) -> Self {
         Self::Invalid(error.to_string())
+    }
+}
+
+impl From<BatchError> for ApiError {
+    fn from(error: BatchError) -> Self {
+        match error {
+            BatchError::Invalid(sentence) => Self::Invalid(sentence),
+            BatchError::TooLarge(_) => Self::TooLarge(error.to_string()),
+        }
     }
 }
 

@@ -11,17 +11,19 @@ pub(super) async fn healthz() -> &'static str {
     "ok"
 }
 
-/// The database answers too. Events are taken even while it doesn't.
+/// The database answers too. Events are taken even while it doesn't. After the first line come the notices: what those who run the server should know.
 #[utoipa::path(
     get, path = "/readyz", tag = "operations",
     responses((status = 200, body = String), (status = 503, description = "The database is not reachable", body = String)),
 )]
 pub(super) async fn readyz(State(hub): State<Hub>) -> impl IntoResponse {
-    if hub.server().database_up {
-        (StatusCode::OK, "ready")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the database is not reachable; events are taken and kept")
-    }
+    let server = hub.server();
+    let (status, first) = match server.database_up {
+        true => (StatusCode::OK, "ready"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "the database is not reachable; events are taken and kept"),
+    };
+    let lines: Vec<&str> = std::iter::once(first).chain(server.notices.iter().map(String::as_str)).collect();
+    (status, lines.join("\n"))
 }
 
 /// Figures about the server itself, in Prometheus' text format.

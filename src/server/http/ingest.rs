@@ -8,17 +8,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chrono::Utc;
-use serde_json::{json, value::RawValue};
-use taskscope_wire::{BatchItem, BatchOutcome, ErrorBody, NativeEvent, TaskEvent, clean, taskiq as protocol};
+use serde_json::json;
+use taskscope_wire::{BatchForm, BatchItem, BatchOutcome, ErrorBody, NativeEvent, clean, decode_batch, taskiq as protocol};
 
 use super::{
     error::ApiError,
     extract::{check_json, content_type, refused_body},
 };
 use crate::server::{access::Reporter, recorder::Recorder};
-
-/// Events in one batch.
-const LARGEST_BATCH: usize = 10_000;
 
 /// Report events: a JSON array, or one JSON object a line.
 #[utoipa::path(
@@ -43,20 +40,20 @@ pub(super) async fn native(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
-    let lines = match content_type(&headers) {
-        "application/json" => false,
-        "application/x-ndjson" | "application/ndjson" | "application/jsonl" => true,
+    let form = match content_type(&headers) {
+        "application/json" => BatchForm::Array,
+        "application/x-ndjson" | "application/ndjson" | "application/jsonl" => BatchForm::Lines,
         _ => return Err(ApiError::UnsupportedType("application/json or application/x-ndjson")),
     };
     let body = body.map_err(refused_body)?;
     let text = clean(&body);
-    let decoded = decode_batch(&text, lines)?;
+    let decoded = decode_batch(&text, form, Utc::now())?;
     let mut events = Vec::with_capacity(decoded.len());
     let mut results = Vec::with_capacity(decoded.len());
-    for (index, (event_id, event)) in decoded.into_iter().enumerate() {
-        let event = event.and_then(|event| reporter.sources.check_event(&event).map(|()| event));
+    for (index, decoded) in decoded.into_iter().enumerate() {
+        let event = decoded.event.and_then(|event| reporter.sources.check_event(&event).map(|()| event));
         let error = event.as_ref().err().cloned();
-        results.push(BatchItem { index, event_id, accepted: error.is_none(), error });
+        results.push(BatchItem { index, event_id: decoded.event_id, accepted: error.is_none(), error });
         events.extend(event);
     }
     let accepted = events.len();
@@ -74,27 +71,6 @@ pub(super) async fn native(
         }
         _ => (StatusCode::ACCEPTED, Json(outcome)).into_response(),
     })
-}
-
-/// An event of a batch: the id that its reporter gave it, and what it says.
-type Decoded = (Option<String>, Result<TaskEvent, String>);
-
-fn decode_batch(text: &str, lines: bool) -> Result<Vec<Decoded>, ApiError> {
-    let now = Utc::now();
-    let events: Vec<&str> = if lines {
-        text.lines().map(str::trim).filter(|line| !line.is_empty()).collect()
-    } else {
-        let events: Vec<&RawValue> = serde_json::from_str(text)
-            .map_err(|error| ApiError::Invalid(format!("the body must be a JSON array of events: {error}")))?;
-        events.into_iter().map(RawValue::get).collect()
-    };
-    if events.len() > LARGEST_BATCH {
-        return Err(ApiError::TooLarge(format!(
-            "a batch must have at most {LARGEST_BATCH} events, this one has {}",
-            events.len()
-        )));
-    }
-    Ok(events.into_iter().map(|event| NativeEvent::decode_with_id(event, now)).collect())
 }
 
 /// Report one step of a TaskIQ task, as `TaskiqAdminMiddleware` and `DashboardMiddleware` do. Also served at `/tasks/…` and

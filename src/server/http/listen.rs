@@ -6,10 +6,10 @@
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, extract::ConnectInfo, http::Request};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto::Builder, graceful::GracefulShutdown},
 };
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::{
@@ -65,11 +65,9 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
                     let answer = router.clone().oneshot(request.map(Body::new));
                     async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
                 });
-                let connection = http1::Builder::new()
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(limits.headers)
-                    .serve_connection(TokioIo::new(stream), service)
-                    .with_upgrades();
+                let mut builder = Builder::new(TokioExecutor::new()).http1_only();
+                builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.headers);
+                let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
                 let connection = graceful.watch(connection);
                 tokio::spawn(async move {
                     // Clients hang up as they like.

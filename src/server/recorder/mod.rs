@@ -20,7 +20,10 @@ use std::{
 
 use futures::future::OptionFuture;
 use taskscope_wire::{Attribution, DeadLetter, EventKind, Finish, Replayed, Source, TaskEvent, taskiq};
-use tokio::{sync::Notify, task::JoinHandle};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+};
 
 pub use self::{
     fold::{WORKER_GONE, fold},
@@ -64,6 +67,8 @@ pub struct Recorder {
     hub: Hub,
     rules: Current,
     foreign: Arc<Notify>,
+    /// Up to which id of the spool events are in Postgres.
+    stored: watch::Sender<i64>,
 }
 
 impl Recorder {
@@ -73,14 +78,31 @@ impl Recorder {
     /// The spool can't be opened.
     pub fn open(directory: &Path, limit_bytes: u64, store: Store, hub: Hub, rules: Current) -> Result<Self, SpoolError> {
         let spool = Spool::open(directory, limit_bytes)?;
-        Ok(Self { spool, store, hub, rules, foreign: Arc::new(Notify::new()) })
+        Ok(Self { spool, store, hub, rules, foreign: Arc::new(Notify::new()), stored: watch::Sender::new(0) })
     }
 
     /// Redacts events and makes them durable; they are in Postgres and on screens soon after.
     ///
     /// # Errors
     /// Too much is waiting, or the disk failed. No event of the call was kept then.
-    pub async fn accept(&self, mut events: Vec<TaskEvent>) -> Result<(), SpoolError> {
+    pub async fn accept(&self, events: Vec<TaskEvent>) -> Result<(), SpoolError> {
+        self.append(events).await.map(drop)
+    }
+
+    /// Does the same and waits until Postgres has committed them, however long it is away. Given up in between, they are stored all the same.
+    ///
+    /// # Errors
+    /// Too much is waiting, or the disk failed. No event of the call was kept then.
+    pub async fn store(&self, events: Vec<TaskEvent>) -> Result<(), SpoolError> {
+        let mut stored = self.stored.subscribe();
+        let id = self.append(events).await?;
+        // The sender lives as long as this recorder.
+        let _ = stored.wait_for(|stored| *stored >= id).await;
+        Ok(())
+    }
+
+    /// The one way into the spool; gives the id of its last batch.
+    async fn append(&self, mut events: Vec<TaskEvent>) -> Result<i64, SpoolError> {
         self.rules.get().events(&mut events);
         self.spool.append(events).await
     }
@@ -159,6 +181,7 @@ impl Recorder {
                 ahead = self.read_ahead(&spooled);
                 writer.write(&spooled.events).await;
                 stored = spooled.last_id;
+                self.stored.send_replace(stored);
                 self.forget(stored);
                 // However many events wait, runs and changes by SQL are heard of.
                 if last_look.elapsed() > BUSY_POLL {

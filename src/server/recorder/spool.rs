@@ -126,7 +126,7 @@ impl Spooled {
 
 #[derive(Debug)]
 enum Command {
-    Append { lines: String, events: Vec<TaskEvent>, done: oneshot::Sender<Result<(), SpoolError>> },
+    Append { lines: String, events: Vec<TaskEvent>, done: oneshot::Sender<Result<i64, SpoolError>> },
     Read { after: i64, at_least: usize, done: oneshot::Sender<Result<Raw, SpoolError>> },
     Forget { up_to: i64, done: oneshot::Sender<Result<(), SpoolError>> },
 }
@@ -157,11 +157,11 @@ impl Spool {
         Ok(Self { commands, gauges, wake, limit_bytes })
     }
 
-    /// Makes events durable.
+    /// Makes events durable. They are among those up to the id that it gives.
     ///
     /// # Errors
     /// The spool is full, or the disk failed. Nothing was kept then.
-    pub async fn append(&self, events: Vec<TaskEvent>) -> Result<(), SpoolError> {
+    pub async fn append(&self, events: Vec<TaskEvent>) -> Result<i64, SpoolError> {
         let lines = encode(&events).map_err(|error| SpoolError::Disk(error.to_string()))?;
         if self.gauges.bytes.load(Ordering::Relaxed) + lines.len() as u64 > self.limit_bytes {
             return Err(SpoolError::Full);
@@ -269,11 +269,11 @@ struct Worker {
 struct Group {
     lines: String,
     events: Vec<TaskEvent>,
-    waiting: Vec<oneshot::Sender<Result<(), SpoolError>>>,
+    waiting: Vec<oneshot::Sender<Result<i64, SpoolError>>>,
 }
 
 impl Group {
-    fn add(&mut self, lines: String, events: Vec<TaskEvent>, done: oneshot::Sender<Result<(), SpoolError>>) {
+    fn add(&mut self, lines: String, events: Vec<TaskEvent>, done: oneshot::Sender<Result<i64, SpoolError>>) {
         if self.waiting.is_empty() {
             (self.lines, self.events) = (lines, events);
         } else {
@@ -311,7 +311,7 @@ impl Worker {
                 self.gauges.bytes.fetch_add(lines.len() as u64, Ordering::Relaxed);
                 self.held.keep(id, lines.len(), events);
                 self.wake.notify_one();
-                waiting.into_iter().for_each(|done| drop(done.send(Ok(()))));
+                waiting.into_iter().for_each(|done| drop(done.send(Ok(id))));
             }
             Err(error) => {
                 tracing::error!(%error, "events could not be written to the spool");

@@ -20,6 +20,22 @@ impl Store {
         Ok(())
     }
 
+    /// Keeps an event with its reason, and where it may have been kept before, only if it wasn't.
+    ///
+    /// # Errors
+    /// Postgres doesn't answer.
+    pub async fn bury_once(&self, event: &str, reason: &str, may_be_kept: bool) -> Result<(), StoreError> {
+        let insert = sqlx::query!(
+            "insert into dead_letters (event, reason)
+             select $1, $2 where not $3 or not exists (select from dead_letters where event = $1 and reason = $2)",
+            event,
+            reason,
+            may_be_kept,
+        );
+        insert.execute(&self.pool).await?;
+        Ok(())
+    }
+
     /// A page of them, newest first.
     ///
     /// # Errors

@@ -22,40 +22,44 @@ impl Store {
     /// # Errors
     /// Postgres doesn't answer.
     pub async fn execution(&self, id: i64) -> Result<Option<Execution>, StoreError> {
-        let mut query = QueryBuilder::new(format!("select {COLUMNS} from task_execution_logs e where e.id = "));
-        query.push_bind(id);
-        read(async {
-            let mut tx = self.snapshot().await?;
-            let row: Option<ExecutionRow> = query.build_query_as().fetch_optional(&mut *tx).await?;
-            let Some(row) = row else { return Ok(None) };
-            let mut execution = Execution::from(row);
-            mark_retried(&mut tx, std::slice::from_mut(&mut execution)).await?;
-            let attempts = sqlx::query!(
-                r#"select id, attempt, status, started_at, duration_ms, error_message
+        match self.read_past(|tx| execution(tx, id)).await? {
+            Some(execution) => Ok(Some(execution)),
+            // One that was told live a moment ago isn't on a replica yet.
+            None => read(async { execution(self.snapshot().await?, id).await }).await,
+        }
+    }
+}
+
+async fn execution(mut tx: Transaction<'static, Postgres>, id: i64) -> Result<Option<Execution>, StoreError> {
+    let mut query = QueryBuilder::new(format!("select {COLUMNS} from task_execution_logs e where e.id = "));
+    query.push_bind(id);
+    let row: Option<ExecutionRow> = query.build_query_as().fetch_optional(&mut *tx).await?;
+    let Some(row) = row else { return Ok(None) };
+    let mut execution = Execution::from(row);
+    mark_retried(&mut tx, std::slice::from_mut(&mut execution)).await?;
+    let attempts = sqlx::query!(
+        r#"select id, attempt, status, started_at, duration_ms, error_message
                    from task_execution_logs
                    where id = $1 or task_id = $2
                    order by attempt, created_at, id
                    limit 200"#,
-                id,
-                execution.task_id,
-            )
-            .fetch_all(&mut *tx)
-            .await?;
-            execution.attempts = attempts
-                .into_iter()
-                .map(|row| AttemptSummary {
-                    id: row.id,
-                    attempt: row.attempt,
-                    status: status(&row.status),
-                    started_at: row.started_at,
-                    duration_ms: row.duration_ms,
-                    error_message: row.error_message,
-                })
-                .collect();
-            Ok(Some(execution))
+        id,
+        execution.task_id,
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    execution.attempts = attempts
+        .into_iter()
+        .map(|row| AttemptSummary {
+            id: row.id,
+            attempt: row.attempt,
+            status: status(&row.status),
+            started_at: row.started_at,
+            duration_ms: row.duration_ms,
+            error_message: row.error_message,
         })
-        .await
-    }
+        .collect();
+    Ok(Some(execution))
 }
 
 /// Says of failed executions whether a later attempt is known.

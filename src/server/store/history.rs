@@ -14,7 +14,7 @@ use super::{
     active::OpenOnly,
     executions::{COLUMNS, ExecutionRow, mark_retried},
     filter::{Filter, push_cursor},
-    position, read,
+    position,
     rollup::{Counted, Place, Window, names},
     scan::{Wanted, scan},
 };
@@ -39,8 +39,7 @@ impl Store {
     /// # Errors
     /// Postgres doesn't answer, or not in time.
     pub async fn history_within(&self, query: &HistoryQuery, budget: Duration) -> Result<HistoryPage, StoreError> {
-        read(async {
-            let mut tx = self.snapshot().await?;
+        self.read_past(|mut tx| async move {
             let position = position(&mut tx).await?;
             let cursor = match query.cursor {
                 Some(cursor) => cursor,

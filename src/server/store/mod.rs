@@ -20,6 +20,7 @@ mod metrics;
 mod partitions;
 mod queue;
 mod redaction;
+mod replica;
 mod rollup;
 mod rows;
 mod scan;
@@ -34,7 +35,7 @@ use std::time::Duration;
 
 use sqlx::{
     PgPool, Postgres, Transaction,
-    postgres::{PgConnectOptions, PgListener},
+    postgres::{PgConnectOptions, PgListener, PgPoolOptions},
 };
 use taskscope_wire::Position;
 
@@ -45,6 +46,8 @@ pub use events::StoredBatch;
 pub use foreign::{ForeignChange, ForeignRow};
 use kept::Kept;
 pub use redaction::{ExecutionTexts, StoredRules};
+use replica::Replica;
+pub use replica::ReplicaState;
 pub use rollup::{BatchCounts, Difference, Loaded};
 pub use workers::{Replaced, StallRules, UsualTime};
 
@@ -75,6 +78,7 @@ pub struct Store {
     pool: PgPool,
     readers: PgPool,
     batches: Kept,
+    replica: Option<Replica>,
 }
 
 /// Why the store didn't do what it was asked for.
@@ -124,17 +128,15 @@ impl Store {
     /// Prepares connections; the first one is made when it is needed.
     #[must_use]
     pub fn new(options: PgConnectOptions) -> Self {
-        // Compiling a plan over thirty partitions takes a second or two; what it could save here is milliseconds.
-        let options = options
-            .application_name("taskscope")
-            .options([("statement_timeout", format!("{}ms", READ_LIMIT.as_millis())), ("jit", "off".to_owned())]);
-        let pools = taskscope_workload::pool_options().acquire_timeout(Duration::from_secs(2));
+        let options = reading(options);
+        let pools = pool_options();
         let readers = pools.clone().max_connections(READERS).idle_timeout(None).max_lifetime(None);
         let pool = pools.max_connections(12).idle_timeout(Duration::from_secs(120));
         Self {
             readers: readers.connect_lazy_with(options.clone()),
             pool: pool.connect_lazy_with(options),
             batches: Kept::default(),
+            replica: None,
         }
     }
 
@@ -187,6 +189,9 @@ impl Store {
     /// Closes all connections.
     pub async fn close(&self) {
         self.batches.close().await;
+        if let Some(replica) = &self.replica {
+            replica.close().await;
+        }
         self.readers.close().await;
         self.pool.close().await;
     }
@@ -197,6 +202,18 @@ impl Store {
         let pool = if has_reader { &self.readers } else { &self.pool };
         Ok(pool.begin_with(SNAPSHOT).await?)
     }
+}
+
+fn pool_options() -> PgPoolOptions {
+    taskscope_workload::pool_options().acquire_timeout(Duration::from_secs(2))
+}
+
+/// What holds for every connection that reads.
+fn reading(options: PgConnectOptions) -> PgConnectOptions {
+    // Compiling a plan over thirty partitions takes a second or two; what it could save here is milliseconds.
+    options
+        .application_name("taskscope")
+        .options([("statement_timeout", format!("{}ms", READ_LIMIT.as_millis())), ("jit", "off".to_owned())])
 }
 
 /// What other connections tell.

@@ -7,7 +7,6 @@ use taskscope_wire::{HourCounts, Quantiles, Series, SeriesStep, TimesStep};
 use super::{
     Store, StoreError, position,
     queue::read_queue,
-    read,
     rollup::{Block, Times, Window, blocks},
 };
 
@@ -29,8 +28,7 @@ impl Store {
     pub async fn series(&self, task_name: Option<&str>, time_window: u32, step_seconds: u32) -> Result<Series, StoreError> {
         let generated_at = Utc::now();
         let start = floor(generated_at - TimeDelta::hours(i64::from(time_window)), step_seconds);
-        read(async {
-            let mut tx = self.snapshot().await?;
+        self.read_past(|mut tx| async move {
             let mut series = Series {
                 task_name: task_name.map(str::to_owned),
                 start,
@@ -58,8 +56,7 @@ impl Store {
     pub async fn hour_counts(&self, task_name: &str, hours: u32) -> Result<HourCounts, StoreError> {
         let end = floor(Utc::now(), HOUR);
         let start = end - TimeDelta::hours(i64::from(hours));
-        read(async {
-            let mut tx = self.snapshot().await?;
+        self.read_past(|mut tx| async move {
             // One more takes what came since.
             let steps = vec![SeriesStep::default(); hours as usize + 1];
             let task_name = Some(task_name.to_owned());

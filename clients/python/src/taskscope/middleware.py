@@ -59,6 +59,9 @@ class TaskscopeMiddleware(TaskiqMiddleware):
         shutdown_timeout: float = 4.0,
         concurrency: int | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        nats_url: str | None = None,
+        nats_subject: str = "taskscope.events.tasks",
+        nats_credentials: str | None = None,
     ) -> None:
         """
         :param url: where Taskscope is; by default ``TASKSCOPE_URL``. Without one nothing is reported.
@@ -80,7 +83,12 @@ class TaskscopeMiddleware(TaskiqMiddleware):
         :param concurrency: how many tasks a worker process runs at once; by default what ``taskiq worker`` was started
             with.
         :param ssl_context: for a server with a certificate of one's own authority.
-        :raises ValueError: the URL or a number makes no sense.
+        :param nats_url: NATS servers whose JetStream takes the events, with commas between; by default
+            ``TASKSCOPE_NATS_URL``. Heartbeats go to ``url`` all the same, if there is one.
+        :param nats_subject: the subject that events are published to.
+        :param nats_credentials: a credentials file, where NATS wants one.
+        :raises ValueError: a URL or a number makes no sense.
+        :raises ImportError: ``nats_url`` is given and nats-py isn't installed.
         """
         super().__init__()
         self._version = version
@@ -97,11 +105,12 @@ class TaskscopeMiddleware(TaskiqMiddleware):
         self._complained = False
         self._reporter: Reporter | None = None
         url = os.environ.get("TASKSCOPE_URL") if url is None else url
-        if not url:
+        nats_url = (os.environ.get("TASKSCOPE_NATS_URL") if nats_url is None else nats_url) or None
+        if not url and nats_url is None:
             logger.warning("No URL of Taskscope is given: tasks are not reported.")
             return
         settings = Settings(
-            url=url,
+            url=url or "",
             token=os.environ.get("TASKSCOPE_TOKEN") if token is None else token,
             buffer_events=buffer_events,
             buffer_bytes=buffer_bytes,
@@ -112,6 +121,9 @@ class TaskscopeMiddleware(TaskiqMiddleware):
             request_timeout=request_timeout,
             shutdown_timeout=shutdown_timeout,
             ssl_context=ssl_context,
+            nats_url=nats_url,
+            nats_subject=nats_subject,
+            nats_credentials=nats_credentials,
         )
         self._reporter = Reporter(settings, on_exit=self._abandon, on_fork=self._forget)
 

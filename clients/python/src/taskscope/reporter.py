@@ -12,9 +12,8 @@ from collections.abc import Callable
 from multiprocessing import util as multiprocessing_util
 
 from taskscope.buffer import Buffer
-from taskscope.connection import Connection
 from taskscope.events import Event
-from taskscope.sender import Beat, Sender
+from taskscope.sender import Beat, Sender, connect
 from taskscope.settings import Settings
 
 logger = logging.getLogger("taskscope")
@@ -38,10 +37,11 @@ class Reporter:
         :param on_exit: called when the process ends, before the last events are sent.
         :param on_fork: called in a process that has just been forked from this one.
         :raises ValueError: a setting makes no sense.
+        :raises ImportError: what a setting needs is not installed.
         """
         settings.check()
-        # Only to find out now, and not in the thread, whether the URL is one.
-        Connection(settings.url, settings.token, settings.ssl_context)
+        # Only to find out now, and not in the thread, whether the URLs are some.
+        connect(settings)
         self._settings = settings
         self._on_exit = on_exit
         self._on_fork = on_fork

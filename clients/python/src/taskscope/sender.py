@@ -11,6 +11,7 @@ from typing import Any
 from taskscope.buffer import Buffer
 from taskscope.connection import Answer, Connection, NoAnswerError
 from taskscope.events import to_json
+from taskscope.nats_connection import NatsConnection
 from taskscope.outage import Outage
 from taskscope.settings import Settings
 
@@ -34,8 +35,8 @@ class Sender:
         self._settings = settings
         self._buffer = buffer
         self._event_ids = event_ids
-        self._connection = Connection(settings.url, settings.token, settings.ssl_context)
-        self._outage = Outage(settings.url)
+        self._connection, self._stream = connect(settings)
+        self._outage = Outage(settings.where)
         self._written: deque[tuple[bytes, int]] = deque()
         self._most = settings.batch_events
         self._next_beat = 0.0
@@ -63,7 +64,9 @@ class Sender:
                 self._turn()
             except Exception:
                 self._stumble()
-        self._connection.close()
+        for connection in (self._connection, self._stream):
+            if connection is not None:
+                connection.close()
 
     def _stumble(self) -> None:
         """Nothing that is foreseen: say so once, and go on slowly."""
@@ -137,7 +140,7 @@ class Sender:
                 break
             batch.append(text)
             length += size
-        answer = self._post("/api/v1/events", b"[" + b",".join(batch) + b"]")
+        answer = self._deliver(b"[" + b",".join(batch) + b"]")
         if answer is None:
             return
         if answer.status == 413:
@@ -179,8 +182,14 @@ class Sender:
     def _send_beat(self, *, stopping: bool) -> None:
         assert self.beat is not None
         counts = {"buffered": self._buffer.events, "dropped": self._buffer.dropped, "stopping": stopping}
-        answer = self._post("/api/v1/heartbeats", to_json({**self.beat(), **counts}))
-        if answer is None:
+        if self._connection is None:
+            return
+        body = to_json({**self.beat(), **counts})
+        try:
+            answer = self._connection.post("/api/v1/heartbeats", body, self._seconds())
+        except NoAnswerError as error:
+            if self._stream is None:
+                self._outage.failed(str(error))
             return
         # A heartbeat is never sent again: the next one says more. Events go their own way meanwhile.
         complaint = None if answer.status == 202 else _complaint(answer)
@@ -188,15 +197,22 @@ class Sender:
             logger.warning("Taskscope at %s takes no heartbeats: %s", self._settings.url, complaint)
         self._beat_complaint = complaint
 
-    def _post(self, path: str, body: bytes) -> Answer | None:
-        seconds = self._settings.request_timeout
-        if self._close_until is not None:
-            seconds = min(seconds, max(self._close_until - time.monotonic(), 0.1))
+    def _deliver(self, body: bytes) -> Answer | None:
         try:
-            return self._connection.post(path, body, seconds)
+            if self._stream is not None:
+                return self._stream.publish(body, self._seconds())
+            assert self._connection is not None
+            return self._connection.post("/api/v1/events", body, self._seconds())
         except NoAnswerError as error:
             self._outage.failed(str(error))
             return None
+
+    def _seconds(self) -> float:
+        """How long a request may take."""
+        seconds = self._settings.request_timeout
+        if self._close_until is not None:
+            seconds = min(seconds, max(self._close_until - time.monotonic(), 0.1))
+        return seconds
 
     def _end(self) -> None:
         if self.beat is not None and not self._outage.is_hopeless(0.0):
@@ -209,6 +225,22 @@ class Sender:
             lost = len(self._written)
             logger.warning("%d events could not be sent to Taskscope before this process ended.", lost)
             self._forget(lost, lost)
+
+
+def connect(settings: Settings) -> tuple[Connection | None, NatsConnection | None]:
+    """Where heartbeats go, and events unless there is a stream for them. Nothing is connected yet.
+
+    :raises ValueError: a URL or another setting makes no sense.
+    :raises ImportError: what the stream needs is not installed.
+    """
+    stream = None
+    if settings.nats_url is not None:
+        stream = NatsConnection(
+            settings.nats_url, settings.nats_subject, settings.nats_credentials, settings.ssl_context
+        )
+    if stream is not None and not settings.url:
+        return None, stream
+    return Connection(settings.url, settings.token, settings.ssl_context), stream
 
 
 def _complaint(answer: Answer) -> str:

@@ -19,6 +19,14 @@ class Settings:
     request_timeout: float
     shutdown_timeout: float
     ssl_context: ssl.SSLContext | None = None
+    nats_url: str | None = None
+    nats_subject: str = "taskscope.events.tasks"
+    nats_credentials: str | None = None
+
+    @property
+    def where(self) -> str:
+        """Where events go, for people; without the password that a URL may hold."""
+        return self.url if self.nats_url is None else f"NATS ({self.nats_subject})"
 
     def check(self) -> None:
         """

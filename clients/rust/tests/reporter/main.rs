@@ -8,6 +8,7 @@ mod delivery;
 mod heartbeats;
 mod layer;
 mod lifecycle;
+mod nats;
 mod network;
 mod outage;
 mod runs;
