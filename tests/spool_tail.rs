@@ -1,11 +1,16 @@
 //! What a crash or a bad disk may leave of the spool's newest part: every byte of it is tried.
 
-use std::{fs, ops::Range, path::Path};
+use std::{fs, ops::Range, path::Path, sync::LazyLock};
 
 use serde_json::json;
-use taskscope::server::recorder::{Spool, SpoolFile};
-use taskscope_wire::{NativeEvent, TaskEvent};
+use taskscope::server::{
+    recorder::{Spool, SpoolFile},
+    redact::Redactor,
+};
+use taskscope_wire::{NativeEvent, RedactionRules, TaskEvent};
 use tempfile::TempDir;
+
+static REDACTOR: LazyLock<Redactor> = LazyLock::new(|| Redactor::new(&RedactionRules::default()).unwrap());
 
 /// A spool whose first event was acknowledged, and whose second one may be torn.
 struct Spooled {
@@ -32,7 +37,7 @@ impl Spooled {
         fs::write(place.join("spool.sqlite3"), &self.database).unwrap();
         fs::write(place.join("spool.sqlite3-wal"), log).unwrap();
         let mut lines = Vec::new();
-        SpoolFile::open(place).unwrap().export(&mut lines).unwrap();
+        SpoolFile::open(place).unwrap().export(&REDACTOR, &mut lines).unwrap();
         let lines = String::from_utf8(lines).unwrap();
         lines.lines().map(|line| serde_json::from_str::<TaskEvent>(line).unwrap().task_id).collect()
     }

@@ -229,11 +229,9 @@ async fn a_log_line_is_one_line() {
     let event = json!([{"type": "task_started", "task_id": forged, "task_name": forged, "timestamp": "2026-11-20T00:00:00Z", "worker": forged, "params": forged}]);
     http.post(format!("{}/api/v1/events", program.base)).json(&event).send().await.unwrap();
     http.post(format!("{}/api/v1/events", program.base)).json(&json!([{"type": forged}])).send().await.unwrap();
-    http.get(format!("{}/api/v1/monitoring/history", program.base))
-        .query(&[("q", forged), ("worker", forged)])
-        .send()
-        .await
-        .unwrap();
+    let mut search = reqwest::Url::parse(&format!("{}/api/v1/monitoring/history", program.base)).unwrap();
+    search.query_pairs_mut().append_pair("q", forged).append_pair("worker", forged);
+    http.get(search).send().await.unwrap();
     http.post(format!("{}/api/v1/tasks/x", program.base)).json(&json!({"params": {"a": forged}})).send().await.unwrap();
     // What Postgres refuses is logged with the reason, in which the value stands.
     let pool = program.pool().await;

@@ -45,6 +45,13 @@ impl Program {
         this
     }
 
+    async fn once_ready(directory: &Path, port: u16, child: Child) -> Self {
+        let base = format!("http://127.0.0.1:{port}");
+        let this = Self { base, directory: directory.to_owned(), child, port, settings: Vec::new() };
+        this.ready().await;
+        this
+    }
+
     /// Starts it as `make run` does: with its own worker and sample messages. What it logs is in `log` of the directory.
     pub async fn start_working(directory: &Path) -> Self {
         let port = free_port();
@@ -52,10 +59,7 @@ impl Program {
         let mut command = command(directory, port);
         command.env("TASKSCOPE_WORKER", "true").env("TASKSCOPE_SAMPLE_DATA", "true");
         command.stdout(log.try_clone().unwrap()).stderr(log);
-        let base = format!("http://127.0.0.1:{port}");
-        let this = Self { base, directory: directory.to_owned(), child: command.spawn().unwrap(), port, settings: Vec::new() };
-        this.ready().await;
-        this
+        Self::once_ready(directory, port, command.spawn().unwrap()).await
     }
 
     /// Starts it with what it logs in `log` of the directory.
@@ -63,10 +67,7 @@ impl Program {
         let port = free_port();
         let mut command = command(directory, port);
         command.stderr(std::fs::File::create(directory.join("log")).unwrap()).stdout(Stdio::null());
-        let base = format!("http://127.0.0.1:{port}");
-        let this = Self { base, directory: directory.to_owned(), child: command.spawn().unwrap(), port };
-        this.ready().await;
-        this
+        Self::once_ready(directory, port, command.spawn().unwrap()).await
     }
 
     /// Starts it with outputs that take nothing, as files on a full disk, and as talkative as it can be.
@@ -75,10 +76,7 @@ impl Program {
         let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
         let mut command = command(directory, port);
         command.env("RUST_LOG", "debug").stdout(full()).stderr(full());
-        let base = format!("http://127.0.0.1:{port}");
-        let this = Self { base, directory: directory.to_owned(), child: command.spawn().unwrap(), port };
-        this.ready().await;
-        this
+        Self::once_ready(directory, port, command.spawn().unwrap()).await
     }
 
     /// Starts it so that a file that reaches its largest size can't be written, as on a full disk, instead of ending the program.
@@ -93,10 +91,7 @@ impl Program {
                 None => shell.env_remove(name),
             };
         }
-        let base = format!("http://127.0.0.1:{port}");
-        let this = Self { base, directory: directory.to_owned(), child: spawn(shell), port };
-        this.ready().await;
-        this
+        Self::once_ready(directory, port, spawn(shell)).await
     }
 
     /// Sets the size that no file may grow beyond that it writes: bytes, or `unlimited`.
