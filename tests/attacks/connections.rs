@@ -53,7 +53,8 @@ async fn slow_headers_are_cut_off() {
 async fn idle_connections_give_their_places_back() {
     let (address, _stop) = start(Limits { connections: 8, headers: Duration::from_millis(500) }).await;
     let mut idle = Vec::new();
-    for _ in 0..200 {
+    // No more than the kernel's queue takes besides.
+    for _ in 0..60 {
         idle.push(TcpStream::connect(address).await.unwrap());
     }
     drop(idle.split_off(20));

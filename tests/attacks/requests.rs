@@ -160,7 +160,7 @@ async fn no_poisoned_event_costs_another_one() {
         deep,
         format!("\"{}\"", "x".repeat(2_000_000)),
         format!("{{{}}}", (0..20_000).map(|key| format!("\"{key}\":1")).collect::<Vec<_>>().join(",")),
-        "\"\u{202e}\u{feff}\u{1b}[2J\"".to_owned(),
+        r#""\u202e\ufeff\u001b[2J""#.to_owned(),
     ];
     let at = chrono::Utc::now().to_rfc3339();
     for (number, value) in poison.iter().enumerate() {

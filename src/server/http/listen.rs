@@ -6,15 +6,12 @@
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, extract::ConnectInfo, http::Request};
-use hyper::{body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto::Builder, graceful::GracefulShutdown},
-};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
 };
 use tower::ServiceExt;
 
@@ -53,32 +50,44 @@ impl Limits {
 /// Serves until `stop` is over, then lets the requests end that have begun.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: impl Future<Output = ()>) {
     let places = Arc::new(Semaphore::new(limits.connections));
-    let graceful = GracefulShutdown::new();
+    let stopping = watch::Sender::new(());
     tokio::pin!(stop);
     loop {
         tokio::select! {
             () = &mut stop => break,
             (stream, address, place) = accept(&listener, &places) => {
-                let router = router.clone();
-                let service = service_fn(move |mut request: Request<Incoming>| {
-                    request.extensions_mut().insert(ConnectInfo(address));
-                    let answer = router.clone().oneshot(request.map(Body::new));
-                    async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
-                });
-                let mut builder = Builder::new(TokioExecutor::new()).http1_only();
-                builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.headers);
-                let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
-                let connection = graceful.watch(connection);
+                let connection = connect(stream, address, router.clone(), limits, stopping.subscribe());
                 tokio::spawn(async move {
-                    // Clients hang up as they like.
-                    let _ = connection.await;
+                    connection.await;
                     drop(place);
                 });
             }
         }
     }
     drop(listener);
-    graceful.shutdown().await;
+    stopping.send_replace(());
+    stopping.closed().await;
+}
+
+/// Serves one connection. hyper's own builder is used, since the one that tells versions of HTTP apart waits for the first byte for ever.
+async fn connect(stream: TcpStream, address: SocketAddr, router: Router, limits: Limits, mut stopping: watch::Receiver<()>) {
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(address));
+        let answer = router.clone().oneshot(request.map(Body::new));
+        async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.headers)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    tokio::pin!(connection);
+    // Clients hang up as they like.
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        _ = stopping.changed() => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
 }
 
 /// The next connection, once there is a place for it.
