@@ -47,7 +47,7 @@ pub struct Settings {
     /// The password of the account `admin`, which is made where there is no admin yet.
     #[arg(long, env = "TASKSCOPE_ADMIN_PASSWORD", value_name = "PASSWORD", hide_env_values = true)]
     pub admin_password: Option<String>,
-    /// Where people reach the server, such as https://tasks.example.com; with https, browsers send the session's cookie only encrypted.
+    /// Where people reach the server, such as <https://tasks.example.com>; with https, browsers send the session's cookie only encrypted.
     #[arg(long, env = "TASKSCOPE_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
     /// Where a proxy that is believed calls from: addresses or networks, with commas between [default: 127.0.0.0/8,::1/128].

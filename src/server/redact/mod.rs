@@ -6,9 +6,9 @@
 //! **Fails** on the side of showing too little: `password: unknown` in a message loses its last word. It can't know a secret that has neither a
 //! telling name nor a telling form, such as a password among positional arguments.
 //!
-//! **How.** Nearly no event holds a secret, so all its texts are looked through at once for the words that any finding begins with ([`quick`]).
-//! Only where one is there, names ([`names`]), forms ([`patterns`]) and `name=value` pairs ([`pairs`]) are looked for; JSON is walked as
-//! the text that it is ([`json`]), so that digits and spaces stay.
+//! **How.** Nearly no event holds a secret, so all its texts are looked through at once for the words that any finding begins with (`quick`).
+//! Only where one is there, names (`names`), forms (`patterns`) and `name=value` pairs (`pairs`) are looked for; JSON is walked as
+//! the text that it is (`json`), so that digits and spaces stay.
 
 mod current;
 mod json;
