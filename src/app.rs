@@ -7,6 +7,7 @@ use leptos_router::{
     components::{A, Redirect, Route, Router, Routes},
     path,
 };
+use taskscope_wire::Me;
 
 use crate::{
     components::{ConnectionStatus, THEME_SCRIPT, ThemeSwitch, url},
@@ -17,7 +18,6 @@ use crate::{
     },
     server_fns::get_me,
 };
-use taskscope_wire::Me;
 
 /// The HTML around the app. The theme is set before anything is painted.
 pub fn shell(options: LeptosOptions) -> impl IntoView {

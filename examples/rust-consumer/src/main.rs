@@ -4,7 +4,7 @@
 
 use std::process::ExitCode;
 
-use taskscope::server_fns::{get_history, get_metrics};
+use taskscope::server_fns::{get_history, get_metrics, set_api_token};
 use taskscope_wire::{Execution, HistoryQuery, TaskMetrics, TaskStatus, time_window};
 
 #[tokio::main(flavor = "current_thread")]
@@ -25,6 +25,10 @@ async fn main() -> ExitCode {
 async fn report(url: String) -> anyhow::Result<String> {
     // Set once for the life of the program, which is what the function asks for.
     server_fn::client::set_server_url(url.trim_end_matches('/').to_owned().leak());
+    // Only a server that asks for a login wants one; that of a viewer is enough.
+    if let Ok(token) = std::env::var("TASKSCOPE_API_TOKEN") {
+        set_api_token(&token)?;
+    }
     let metrics = get_metrics(time_window::DEFAULT).await?;
     let failed = get_history(HistoryQuery { status: vec![TaskStatus::Failed], ..HistoryQuery::default() }).await?;
     Ok(format!(
