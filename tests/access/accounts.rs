@@ -161,6 +161,10 @@ async fn every_action_stands_in_the_audit_log() {
     assert_eq!(call.send().await.unwrap().status(), StatusCode::NOT_FOUND);
     let looked = ann.post(format!("{}/api/fn/metrics", server.base)).json(&json!({ "time_window": 24 })).send().await.unwrap();
     assert_eq!(looked.status(), StatusCode::OK);
+    for call in ["accounts", "tokens"] {
+        let admin = server.http.post(format!("{}/api/fn/{call}", server.base)).json(&json!({}));
+        assert_eq!(admin.send().await.unwrap().status(), StatusCode::OK, "{call}");
+    }
     let log: Value = ask(&server.http, &server, "/api/v1/audit?actor=ann").await.json().await.unwrap();
     let lines: Vec<_> = log["items"]
         .as_array()
@@ -181,6 +185,7 @@ async fn every_action_stands_in_the_audit_log() {
         (&json!("session"), &json!("127.0.0.1"), &json!("/api/v1/tasks/cleanup_old_task_logs"))
     );
     let all: Value = ask(&server.http, &server, "/api/v1/audit?page_size=50").await.json().await.unwrap();
+    assert!(!all.to_string().contains("/api/fn/tokens"), "looking is no action: {all}");
     assert!(all.to_string().contains("ann as operator") && !all.to_string().contains(PASSWORD), "{all}");
     assert_eq!(status(&server.http, &server, "/api/v1/audit?page_size=51").await, 400);
 }

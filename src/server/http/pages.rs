@@ -28,7 +28,7 @@ static PAGES: LazyLock<Vec<AxumRouteListing>> = LazyLock::new(|| generate_route_
 
 /// Where server functions are.
 const CALLS: &str = "/api/fn/";
-/// Those that only look.
+/// Those by which everybody who may look does so.
 const LOOKING_CALLS: [&str; 24] = [
     "assignments",
     "atoms",
@@ -55,6 +55,8 @@ const LOOKING_CALLS: [&str; 24] = [
     "topics",
     "workers",
 ];
+/// Those by which admins only look.
+const ADMINS_LOOKING_CALLS: [&str; 4] = ["accounts", "audit", "preview_redaction", "tokens"];
 /// Those that operators act by.
 const ACTING_CALLS: [&str; 7] =
     ["cancel_run", "close_run", "create_run", "review_atom", "review_proposal", "start_run", "trigger"];
@@ -117,7 +119,7 @@ async fn admit_by_path(State(doors): State<Doors>, request: Request, next: Next)
 
 /// Whether a path is that of a server function that only looks, though browsers post to it.
 pub(super) fn only_looks(path: &str) -> bool {
-    path.strip_prefix(CALLS).is_some_and(|call| LOOKING_CALLS.contains(&call))
+    path.strip_prefix(CALLS).is_some_and(|call| LOOKING_CALLS.contains(&call) || ADMINS_LOOKING_CALLS.contains(&call))
 }
 
 /// Who may ask for a path that isn't in the table of routes: for files everybody, for pages who may look, for a server function that nobody has
