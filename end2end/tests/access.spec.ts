@@ -38,7 +38,8 @@ test('the login leads to the page that was asked for, says what is wrong, and ha
   await expect(page.getByRole('link', { name: 'admin' })).toBeVisible();
   await expect(page.getByText('Connected', { exact: true })).toBeVisible();
   await page.getByRole('button', { name: 'Log out' }).click();
-  await expect(page).toHaveURL(`${server.url}/login`);
+  // The answer leads there, and so does the socket that is closed; whichever comes last.
+  await expect(page).toHaveURL(/\/login(\?|$)/);
   await page.goto(`${server.url}/monitoring`);
   await expect(page).toHaveURL(/\/login\?next=/);
 });
@@ -90,7 +91,7 @@ test('an admin makes accounts and tokens, and takes them back; what was done sta
   await tokens.getByLabel('Name').fill('mail workers');
   await tokens.getByLabel('Task types and workers').fill('mail.*');
   await tokens.getByRole('button', { name: 'Make token' }).click();
-  const secret = (await page.getByRole('region', { name: 'Token' }).textContent()) ?? '';
+  const secret = (await page.getByRole('region', { name: 'Token', exact: true }).textContent()) ?? '';
   expect(secret).toMatch(/^tsi_[\w-]{43}$/);
   const report = (task_name: string) =>
     fetch(`${server.url}/api/v1/events`, {
