@@ -1,17 +1,23 @@
 //! Puts the parts together and keeps them running.
 
+mod follow;
+mod upkeep;
+
 use std::{net::SocketAddr, path::Path, str::FromStr, sync::OnceLock, time::Duration};
 
 use anyhow::Context;
-use chrono::{TimeDelta, Utc};
+use chrono::Utc;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use secrecy::ExposeSecret;
-use serde_json::value::RawValue;
 use sqlx::{migrate::MigrateError, postgres::PgConnectOptions};
 use taskscope_client::Reporter;
 use taskscope_wire::ServerState;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
 
+use self::{
+    follow::{catch_up, follow},
+    upkeep::{Retention, index_days, keep_counts, keep_house, look_at_queues, take_pulse, watch_replica},
+};
 use super::{
     access::{AccessError, Gate, Login},
     config::{Config, NatsConfig},
@@ -27,7 +33,7 @@ use super::{
     recorder::Recorder,
     redaction::Redaction,
     secret_key,
-    store::{Notice, ReplicaState, Store, StoreError},
+    store::Store,
     watchdog,
     workload::Workload,
 };
@@ -36,26 +42,6 @@ use super::{
 const STOP_LIMIT: Duration = Duration::from_secs(2);
 /// How often Postgres is asked for a sign of life.
 const PULSE: Duration = Duration::from_millis(500);
-/// How often it is looked how far the replica is.
-const REPLICA_LOOK: Duration = Duration::from_secs(1);
-/// How often queues are looked at. What is kept is the most in a minute.
-const QUEUE_LOOK: Duration = Duration::from_secs(15);
-/// Live batches that are read at once when catching up.
-const CATCH_UP: i64 = 500;
-/// Messages that a starting server loads, so that watchers of the one before lose nothing.
-const PRELOADED_MESSAGES: i64 = 10_000;
-/// How often other recorders' batches are looked for if no notification comes.
-const POLL: Duration = Duration::from_secs(2);
-/// How long our own batch may take from its notification to the hub.
-const OWN_BATCH: Duration = Duration::from_millis(25);
-/// How often rollups are looked after.
-const MERGE: Duration = Duration::from_secs(1);
-/// Waiting events below this are the ordinary flow.
-const BACKLOG: u64 = 5000;
-/// How long the audit log goes back.
-const AUDIT_KEPT: TimeDelta = TimeDelta::days(365);
-/// How long until days that are over are looked at again.
-const INDEX_PAUSE: Duration = Duration::from_secs(60);
 
 /// A running server.
 #[derive(Debug)]
@@ -179,20 +165,6 @@ fn own_reporter(addr: SocketAddr, config: &Config) -> anyhow::Result<Reporter> {
     Ok(reporter.start()?)
 }
 
-/// How long executions are kept, and who deletes them.
-#[derive(Debug, Clone, Copy)]
-struct Retention {
-    days: u32,
-    /// The worker deletes what it has archived; here only what is empty goes.
-    archived: bool,
-}
-
-impl Retention {
-    fn of(config: &Config) -> Self {
-        Self { days: config.retention_days, archived: config.workload.retention.archive_dir.is_some() }
-    }
-}
-
 async fn database(config: &Config) -> anyhow::Result<(Option<EmbeddedPostgres>, PgConnectOptions)> {
     match &config.database_url {
         Some(url) => Ok((None, PgConnectOptions::from_str(url).context("DATABASE_URL is no Postgres URL")?)),
@@ -300,189 +272,5 @@ pub(super) async fn migrated(store: &Store) -> anyhow::Result<()> {
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(5));
-    }
-}
-
-/// Brings what others commit to the hub, and what they write by SQL to the recorder.
-async fn follow(store: Store, recorder: Recorder, hub: Hub) {
-    loop {
-        if let Err(error) = listen(&store, &recorder, &hub).await {
-            tracing::warn!(%error, "not listening to the database");
-        }
-        tokio::time::sleep(PULSE).await;
-    }
-}
-
-async fn listen(store: &Store, recorder: &Recorder, hub: &Hub) -> Result<(), StoreError> {
-    let mut news = store.listen().await?;
-    catch_up(store, hub).await?;
-    recorder.look_for_foreign_changes();
-    loop {
-        tokio::select! {
-            notice = news.next() => match notice? {
-                Notice::Foreign => recorder.look_for_foreign_changes(),
-                Notice::Committed(seq) if seq <= hub.position().seq => {}
-                Notice::Committed(seq) => {
-                    tokio::time::sleep(OWN_BATCH).await;
-                    if seq > hub.position().seq {
-                        catch_up(store, hub).await?;
-                    }
-                }
-            },
-            () = hub.behind() => catch_up(store, hub).await?,
-            () = tokio::time::sleep(POLL) => {
-                if store.position().await? != hub.position() {
-                    catch_up(store, hub).await?;
-                }
-            }
-        }
-    }
-}
-
-async fn catch_up(store: &Store, hub: &Hub) -> Result<(), StoreError> {
-    let known = hub.position();
-    let current = store.position().await?;
-    let mut after = if known.epoch == current.epoch { known.seq } else { current.seq - PRELOADED_MESSAGES };
-    loop {
-        let (position, batches) = store.batches_after(after, CATCH_UP).await?;
-        let Some(last) = batches.last().map(|batch| batch.last_seq) else {
-            hub.catch_up(&position, Vec::new());
-            return Ok(());
-        };
-        hub.catch_up(&position, batches.into_iter().map(|batch| (batch.first_seq, split(&batch.messages))).collect());
-        after = last;
-    }
-}
-
-/// The messages of a stored JSON array, each as its text.
-fn split(array: &str) -> Vec<String> {
-    let messages: Vec<&RawValue> = serde_json::from_str(array).unwrap_or_default();
-    messages.into_iter().map(|message| message.get().to_owned()).collect()
-}
-
-/// Tells watchers whether Postgres answers, and how much waits for it.
-async fn take_pulse(store: Store, recorder: Recorder, hub: Hub, notices: Notices) {
-    let mut down_since = None;
-    loop {
-        match store.ping().await {
-            Ok(()) => down_since = None,
-            Err(error) => {
-                if down_since.is_none() {
-                    tracing::error!(%error, "the database is not reachable; events are kept");
-                }
-                down_since = down_since.or_else(|| Some(Utc::now()));
-            }
-        }
-        let waiting = recorder.waiting();
-        hub.set_server(ServerState {
-            database_up: down_since.is_none(),
-            database_down_since: down_since,
-            events_waiting: if down_since.is_some() || waiting > BACKLOG { waiting } else { 0 },
-            notices: notices.all(),
-        });
-        tokio::time::sleep(PULSE).await;
-    }
-}
-
-/// Looks whether the replica keeps up, and says so where it doesn't.
-async fn watch_replica(store: Store, notices: Notices) {
-    const ABOUT: &str = "replica";
-    loop {
-        match store.look_at_replica().await {
-            Ok(None) => std::future::pending().await,
-            Ok(Some(state)) => {
-                metrics::gauge!("taskscope_replica_up").set(f64::from(u8::from(matches!(state, ReplicaState::Current(_)))));
-                match state {
-                    ReplicaState::Current(lag) => {
-                        metrics::gauge!("taskscope_replica_lag_seconds").set(lag.as_secs_f64());
-                        notices.clear(ABOUT);
-                    }
-                    ReplicaState::Behind(lag) => {
-                        metrics::gauge!("taskscope_replica_lag_seconds").set(lag.as_secs_f64());
-                        notices.say(ABOUT, "The replica is too far behind to be asked; the database itself answers.");
-                    }
-                    ReplicaState::Away(error) => {
-                        tracing::debug!(error, "the replica doesn't answer");
-                        notices.say(ABOUT, "The replica doesn't answer; the database itself does.");
-                    }
-                    ReplicaState::Strange => {
-                        notices.say(ABOUT, "TASKSCOPE_REPLICA_URL is no replica of this database, so it isn't asked.");
-                    }
-                }
-            }
-            // That the database is away is said elsewhere.
-            Err(error) => tracing::debug!(%error, "it can't be said how far the replica is"),
-        }
-        tokio::time::sleep(REPLICA_LOOK).await;
-    }
-}
-
-/// Notes how many executions wait.
-async fn look_at_queues(store: Store) {
-    loop {
-        if let Err(error) = store.sample_queues(Utc::now()).await {
-            tracing::debug!(%error, "queues could not be looked at");
-        }
-        tokio::time::sleep(QUEUE_LOOK).await;
-    }
-}
-
-/// Merges what batches changed into the rollups, and counts anew what others wrote.
-async fn keep_counts(store: Store) {
-    loop {
-        match store.keep_rollups().await {
-            Ok(true) => continue,
-            Ok(false) => {}
-            // Nothing is wrong meanwhile, only slower.
-            Err(error) => tracing::debug!(%error, "rollups could not be looked after"),
-        }
-        tokio::time::sleep(MERGE).await;
-    }
-}
-
-/// Gives days that are over the index that searches use, one at a time, the newest first.
-async fn index_days(store: Store) {
-    loop {
-        // A server that starts has more urgent things to do.
-        tokio::time::sleep(INDEX_PAUSE).await;
-        loop {
-            match store.index_closed_day(Utc::now()).await {
-                Ok(Some(partition)) => tracing::debug!(partition, "a day that is over can be searched"),
-                Ok(None) => break,
-                Err(error) => {
-                    tracing::warn!(%error, "a day that is over could not be made searchable");
-                    break;
-                }
-            }
-        }
-    }
-}
-
-/// Partitions ahead, retention behind.
-async fn keep_house(store: Store, retention: Retention) {
-    loop {
-        let now = Utc::now();
-        let done = async {
-            store.make_partitions(now).await?;
-            let cutoff = now - TimeDelta::days(i64::from(retention.days));
-            let dropped = store.drop_before(cutoff, retention.archived).await?;
-            store.forget_queue_samples(cutoff).await?;
-            store.prune_live_batches().await?;
-            store.analyze().await?;
-            store.tidy_workers().await?;
-            store.tidy_access(now - AUDIT_KEPT).await?;
-            Ok::<_, StoreError>(dropped)
-        };
-        let pause = match done.await {
-            Ok(dropped) => {
-                tracing::debug!(dropped, "partitions are in order");
-                Duration::from_secs(3600)
-            }
-            Err(error) => {
-                tracing::warn!(%error, "partitions could not be looked after");
-                Duration::from_secs(60)
-            }
-        };
-        tokio::time::sleep(pause).await;
     }
 }
