@@ -10,7 +10,7 @@ use leptos_router::{
 use taskscope_wire::Me;
 
 use crate::{
-    components::{ConnectionStatus, THEME_SCRIPT, ThemeSwitch, url},
+    components::{ConnectionStatus, THEME_SCRIPT, ThemeSwitch, reader_role, url},
     live::{Connection, provide_live, use_live},
     pages::{
         AccessPage, AnalysisPage, ExecutionPage, History, KnowledgePage, NotFound, Overview, ProposalPage, RedactionPage,
@@ -23,7 +23,7 @@ use crate::{
 pub fn shell(options: LeptosOptions) -> impl IntoView {
     view! {
         <!DOCTYPE html>
-        <html lang="en">
+        <html lang="en" data-role=reader_role().to_string()>
             <head>
                 <meta charset="utf-8"/>
                 <meta name="viewport" content="width=device-width, initial-scale=1"/>

@@ -26,5 +26,8 @@ pub mod server;
 #[wasm_bindgen::prelude::wasm_bindgen]
 pub fn hydrate() {
     console_error_panic_hook::set_once();
-    leptos::mount::hydrate_lazy(app::App);
+    leptos::mount::hydrate_lazy(|| {
+        components::provide_role(components::role_of_document());
+        app::App()
+    });
 }

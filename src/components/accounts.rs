@@ -2,7 +2,7 @@ use leptos::prelude::*;
 use taskscope_wire::{Account, AccountChange, NewAccount, Role, Secret};
 use uuid::Uuid;
 
-use super::Timestamp;
+use super::{TextField, Timestamp};
 
 /// The accounts, each with what can be changed of it.
 #[component]
@@ -68,8 +68,8 @@ fn Row(
                     choose=move |role| change.run((id, AccountChange { role: Some(role), ..AccountChange::default() }))
                 />
             </td>
-            <td><Timestamp at=created_at/></td>
-            <td>{last_login_at.map_or_else(|| "never".into_any(), |at| view! { <Timestamp at/> }.into_any())}</td>
+            <td data-label="Made"><Timestamp at=created_at/></td>
+            <td data-label="Last login">{last_login_at.map_or_else(|| "never".into_any(), |at| view! { <Timestamp at/> }.into_any())}</td>
             <td class="access-actions">
                 <button
                     type="button"
@@ -156,20 +156,11 @@ pub fn AccountForm(
                 submit.run(NewAccount { name: name.get_untracked(), role: role.get_untracked(), password });
             }
         >
-            <div class="field">
-                <label for="account-name">"Name"</label>
-                <input
-                    id="account-name" type="text" required maxlength="64" autocomplete="off" autocapitalize="none" spellcheck="false"
-                    prop:value=name on:input=move |event| name.set(event_target_value(&event))
-                />
-            </div>
-            <div class="field">
-                <label for="account-password">"Password (12 characters or more)"</label>
-                <input
-                    id="account-password" type="password" required minlength="12" maxlength="256" autocomplete="new-password"
-                    prop:value=password on:input=move |event| password.set(event_target_value(&event))
-                />
-            </div>
+            <TextField id="account-name" label="Name" text=name least="1" most="64"/>
+            <TextField
+                id="account-password" label="Password (12 characters or more)" text=password kind="password" autocomplete="new-password"
+                least="12" most="256"
+            />
             <div class="field">
                 <span class="field-name" aria-hidden="true">"Role"</span>
                 <RoleSelect label="Role of the new account".to_owned() role=Role::Viewer choose=move |chosen| role.set(chosen)/>

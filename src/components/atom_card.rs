@@ -1,7 +1,7 @@
 use leptos::prelude::*;
-use taskscope_wire::{Atom, AtomStatus};
+use taskscope_wire::{Atom, AtomStatus, Role};
 
-use super::{AtomBadge, MessageList, format};
+use super::{AtomBadge, MessageList, format, may};
 
 /// A piece of knowledge, with what can be decided about it.
 #[component]
@@ -40,11 +40,15 @@ pub fn AtomCard(
                     auto.then(|| view! { <span class="tag" title="Approved by the clock, for its confidence">"auto-approved"</span> })
                 }}
                 <span class="atom-facts number">{text(facts)}</span>
-                <span class="atom-buttons js-only">
-                    {button(AtomStatus::Approved, "Approve")}
-                    {button(AtomStatus::Rejected, "Reject")}
-                    {button(AtomStatus::Pending, "Undo")}
-                </span>
+                {may(Role::Operator).then(|| {
+                    view! {
+                        <span class="atom-buttons js-only">
+                            {button(AtomStatus::Approved, "Approve")}
+                            {button(AtomStatus::Rejected, "Reject")}
+                            {button(AtomStatus::Pending, "Undo")}
+                        </span>
+                    }
+                })}
             </div>
             <h3>{title}</h3>
             <p class="proposal-text">{content}</p>

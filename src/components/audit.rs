@@ -42,8 +42,8 @@ fn Row(entry: AuditEntry) -> impl IntoView {
             <td><Timestamp at/></td>
             <td>{who} " " <span class="access-by">{how}</span></td>
             <td><code>{action}</code></td>
-            <td class="audit-target">{target}</td>
-            <td class="numeric">{status.to_string()} {if done { "" } else { " refused" }}</td>
+            <td class="audit-target" data-label="On">{(!target.is_empty()).then_some(target)}</td>
+            <td class="numeric" data-label="Answer">{status.to_string()} {if done { "" } else { " refused" }}</td>
         </tr>
     }
 }

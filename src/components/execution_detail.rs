@@ -2,9 +2,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use leptos::prelude::*;
 #[cfg(test)]
 use taskscope_wire::Source;
-use taskscope_wire::{AttemptSummary, Execution, Json, StallReason, TaskStatus};
+use taskscope_wire::{AttemptSummary, Execution, Json, Role, StallReason, TaskStatus};
 
-use super::{Notice, StalledTag, StatusBadge, TextBlock, Timestamp, Tone, format, url};
+use super::{Notice, StalledTag, StatusBadge, TextBlock, Timestamp, Tone, format, may, url};
 
 /// What TaskIQ's worker reports instead of the cause when it retries an attempt that failed.
 const NO_RESULT: &str = "taskiq.exceptions.NoResultError()";
@@ -26,7 +26,7 @@ pub fn ExecutionDetail(
                 {attempt_of(&execution)}
                 {execution.retried.then(|| view! { <span class="tag">"retried"</span> })}
                 {execution.stalled.map(|reason| view! { <StalledTag reason/> })}
-                {execution.can_run_again().then(|| view! {
+                {(execution.can_run_again() && may(Role::Operator)).then(|| view! {
                     <a class="button button-small detail-again" href=url::run_again(&execution.task_name, execution.id)>"Run again…"</a>
                 })}
             </div>
@@ -181,10 +181,16 @@ pub(crate) fn fixture(id: i64, status: TaskStatus) -> Execution {
 #[cfg(feature = "ssr")]
 mod tests {
     use super::*;
+    use crate::components::provide_role;
 
     fn detail(execution: Execution) -> String {
+        detail_for(Role::Operator, execution)
+    }
+
+    fn detail_for(role: Role, execution: Execution) -> String {
         let owner = Owner::new();
         owner.set();
+        provide_role(role);
         view! { <ExecutionDetail execution/> }.to_html()
     }
 
@@ -202,6 +208,7 @@ mod tests {
     fn only_tasks_of_our_own_worker_can_run_again() {
         let link = r#"href="/monitoring/tasks?run=score_message_task&amp;from=7""#;
         assert!(detail(fixture(7, TaskStatus::Failed)).contains(link), "{}", detail(fixture(7, TaskStatus::Failed)));
+        assert!(!detail_for(Role::Viewer, fixture(7, TaskStatus::Failed)).contains("Run again"));
         assert!(!detail(fixture(7, TaskStatus::Running)).contains(link));
         assert!(!detail(Execution { source: Source::Taskiq, ..fixture(7, TaskStatus::Failed) }).contains(link));
         assert!(!detail(Execution { task_name: "another".to_owned(), ..fixture(7, TaskStatus::Failed) }).contains("Run again"));

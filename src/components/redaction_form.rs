@@ -1,5 +1,7 @@
 use leptos::prelude::*;
-use taskscope_wire::{RedactionDefaults, RedactionRules};
+use taskscope_wire::{RedactionDefaults, RedactionRules, Role};
+
+use super::may;
 
 /// Rules while they are typed: a list each, one rule a line.
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +44,7 @@ fn lines(text: &str) -> Vec<String> {
     text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }
 
-/// The form for the rules that people add, which are tried before they are saved.
+/// The form for the rules that people add, which admins try before they save them and others read.
 #[component]
 pub fn RedactionForm(
     /// The rules.
@@ -90,21 +92,25 @@ pub fn RedactionForm(
                 text=typed.exceptions
             />
             <p class="task-form-error" role="alert" data-testid="redaction-error">{move || error.get()}</p>
-            <div class="task-form-buttons">
-                <button type="submit" class="button" disabled=move || busy.get()>
-                    {move || if busy.get() { "Looking…" } else { "Preview" }}
-                </button>
-                <button
-                    type="button"
-                    class="button button-primary"
-                    aria-describedby="redaction-order"
-                    disabled=move || busy.get() || !can_save.get()
-                    on:click=move |_| save.run(())
-                >
-                    "Save"
-                </button>
-            </div>
-            <p id="redaction-order" class="field-hint redaction-order">"Rules are saved after a preview of them."</p>
+            {may(Role::Admin).then(|| {
+                view! {
+                    <div class="task-form-buttons">
+                        <button type="submit" class="button" disabled=move || busy.get()>
+                            {move || if busy.get() { "Looking…" } else { "Preview" }}
+                        </button>
+                        <button
+                            type="button"
+                            class="button button-primary"
+                            aria-describedby="redaction-order"
+                            disabled=move || busy.get() || !can_save.get()
+                            on:click=move |_| save.run(())
+                        >
+                            "Save"
+                        </button>
+                    </div>
+                    <p id="redaction-order" class="field-hint redaction-order">"Rules are saved after a preview of them."</p>
+                }
+            })}
         </form>
     }
 }
@@ -120,6 +126,7 @@ fn RuleField(id: &'static str, label: &'static str, hint: &'static str, text: Rw
                 rows="4"
                 spellcheck="false"
                 autocomplete="off"
+                readonly=!may(Role::Admin)
                 aria-describedby=hint_id.clone()
                 prop:value=text
                 on:input=move |event| text.set(event_target_value(&event))

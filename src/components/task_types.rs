@@ -1,7 +1,7 @@
 use leptos::prelude::*;
-use taskscope_wire::TaskType;
+use taskscope_wire::{Role, TaskType};
 
-use super::{format, url};
+use super::{format, may, url};
 
 /// The task types of Taskscope's own worker, each with a way to run it.
 #[component]
@@ -26,7 +26,9 @@ pub fn TaskTypes(
                         {schedule}
                     </p>
                 </div>
-                <a class="button button-small" href=url::run(&task.name) data-noscroll="" aria-label=label>"Run…"</a>
+                {may(Role::Operator).then(|| {
+                    view! { <a class="button button-small" href=url::run(&task.name) data-noscroll="" aria-label=label>"Run…"</a> }
+                })}
             </li>
         }
     };

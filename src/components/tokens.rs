@@ -1,7 +1,7 @@
 use leptos::prelude::*;
 use taskscope_wire::{NewToken, Role, Token, TokenKind};
 
-use super::{RoleSelect, Timestamp};
+use super::{RoleSelect, TextField, Timestamp};
 
 /// The tokens, each of which can be revoked.
 #[component]
@@ -45,10 +45,10 @@ fn Row(token: Token, busy: Signal<bool>, revoke: Callback<Token>) -> impl IntoVi
     view! {
         <tr data-testid="token" data-name=name.clone()>
             <th scope="row">{name.clone()}</th>
-            <td>{opens(&token)}</td>
-            <td><Timestamp at=created_at/> <span class="access-by">{format!("by {created_by}")}</span></td>
-            <td>{time(last_used_at, "never")}</td>
-            <td>{time(expires_at, "never")}</td>
+            <td data-label="Opens">{opens(&token)}</td>
+            <td data-label="Made"><Timestamp at=created_at/> <span class="access-by">{format!("by {created_by}")}</span></td>
+            <td data-label="Last used">{time(last_used_at, "never")}</td>
+            <td data-label="Ends">{time(expires_at, "never")}</td>
             <td class="access-actions">
                 <button
                     type="button"
@@ -119,13 +119,7 @@ pub fn TokenForm(
                 submit.run(read());
             }
         >
-            <div class="field">
-                <label for="token-name">"Name"</label>
-                <input
-                    id="token-name" type="text" required maxlength="64" autocomplete="off" placeholder="mail workers"
-                    prop:value=name on:input=move |event| name.set(event_target_value(&event))
-                />
-            </div>
+            <TextField id="token-name" label="Name" text=name least="1" most="64" placeholder="mail workers"/>
             <fieldset class="choices">
                 <legend>"For"</legend>
                 <div class="choices-row">{choice(TokenKind::Ingest, "Reporting")} {choice(TokenKind::Api, "The API")}</div>
@@ -134,13 +128,9 @@ pub fn TokenForm(
                 when=move || kind.get() == TokenKind::Api
                 fallback=move || {
                     view! {
-                        <div class="field">
-                            <label for="token-sources">"Task types and workers (empty: all)"</label>
-                            <input
-                                id="token-sources" type="text" autocomplete="off" placeholder="mail.*, mailer-*"
-                                prop:value=sources on:input=move |event| sources.set(event_target_value(&event))
-                            />
-                        </div>
+                        <TextField
+                            id="token-sources" label="Task types and workers (empty: all)" text=sources placeholder="mail.*, mailer-*"
+                        />
                     }
                 }
             >

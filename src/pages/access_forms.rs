@@ -5,7 +5,7 @@ use taskscope_wire::{Account, PasswordChange, Token};
 
 use super::access::{Board, send, typed};
 use crate::{
-    components::{AccountForm, AccountTable, ConfirmDialog, Notice, TextBlock, TokenForm, TokenTable, Tone, url},
+    components::{AccountForm, AccountTable, ConfirmDialog, Notice, TextBlock, TextField, TokenForm, TokenTable, Tone, url},
     server_fns::{change_account, change_password, create_account, create_token, delete_account, revoke_token},
 };
 
@@ -131,17 +131,6 @@ pub fn Tokens(board: Memo<Option<Board>>, reload: Callback<()>) -> impl IntoView
 pub fn OwnPassword() -> impl IntoView {
     let (current, new) = (RwSignal::new(String::new()), RwSignal::new(String::new()));
     let (busy, error) = (RwSignal::new(false), RwSignal::new(None));
-    let field = move |id: &'static str, label: &'static str, complete: &'static str, text: RwSignal<String>| {
-        view! {
-            <div class="field">
-                <label for=id>{label}</label>
-                <input
-                    id=id type="password" required maxlength="256" autocomplete=complete
-                    prop:value=text on:input=move |event| text.set(event_target_value(&event))
-                />
-            </div>
-        }
-    };
     view! {
         <form
             class="access-form"
@@ -153,8 +142,13 @@ pub fn OwnPassword() -> impl IntoView {
                 send(busy, error, change_password(change), |()| drop(window().location().assign(url::LOGIN)));
             }
         >
-            {field("current-password", "Current password", "current-password", current)}
-            {field("new-password", "New password (12 characters or more)", "new-password", new)}
+            <TextField
+                id="current-password" label="Current password" text=current kind="password" autocomplete="current-password" least="1" most="256"
+            />
+            <TextField
+                id="new-password" label="New password (12 characters or more)" text=new kind="password" autocomplete="new-password"
+                least="12" most="256"
+            />
             <button type="submit" class="button" disabled=busy>"Change password"</button>
         </form>
         <p class="task-form-error" role="alert" data-testid="password-error">{move || error.get()}</p>

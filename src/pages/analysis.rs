@@ -1,7 +1,7 @@
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::{LazyRoute, hooks::use_url, lazy_route};
-use taskscope_wire::{AnalysisEvent, AnalysisEventKind, InvalidQuery, Page, Run, RunQuery};
+use taskscope_wire::{AnalysisEvent, AnalysisEventKind, InvalidQuery, Page, Role, Run, RunQuery};
 
 use super::{
     DatabaseBanner, Problem, TITLE,
@@ -11,7 +11,7 @@ use super::{
     problem::passes,
 };
 use crate::{
-    components::{PageLinks, RowSkeletons, RunRow, RunTable, format, url},
+    components::{PageLinks, RoleNote, RowSkeletons, RunRow, RunTable, format, may, url},
     error::AppError,
     live::{use_live, use_refetch},
     server_fns::get_runs,
@@ -97,8 +97,11 @@ fn AnalysisView(data: Data) -> impl IntoView {
         <div class="page">
             <div class="page-head">
                 <h1>"Analysis"</h1>
-                <a class="button button-primary js-only" href=url::new_run() data-noscroll="">"New run…"</a>
+                {may(Role::Operator).then(|| {
+                    view! { <a class="button button-primary js-only" href=url::new_run() data-noscroll="">"New run…"</a> }
+                })}
             </div>
+            <RoleNote needs=Role::Operator what="Starting and reviewing runs"/>
             <Transition fallback=RowSkeletons>
                 {draw_once(async move {
                     loaded.await;
@@ -157,7 +160,9 @@ fn Empty(total: i64) -> impl IntoView {
                 "A run lets an agent read the messages of some time. It leaves out small talk, goes through the rest in batches, and \
                  proposes the tasks that follow from them. You then approve, reject or merge what it proposes."
             </p>
-            <p class="js-only"><a class="button" href=url::new_run() data-noscroll="">"New run…"</a></p>
+            {may(Role::Operator).then(|| {
+                view! { <p class="js-only"><a class="button" href=url::new_run() data-noscroll="">"New run…"</a></p> }
+            })}
         </div>
     }
     .into_any()

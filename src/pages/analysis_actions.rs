@@ -1,13 +1,13 @@
 use leptos::{prelude::*, task::spawn_local};
-use taskscope_wire::{Run, RunStatus};
+use taskscope_wire::{Role, Run, RunStatus};
 
 use crate::{
-    components::{ConfirmDialog, format},
+    components::{ConfirmDialog, format, may},
     error::AppError,
     server_fns::{cancel_run, close_run, start_run},
 };
 
-/// What can be done with a run as a whole: start it, cancel it, close its review.
+/// What can be done with a run as a whole, by who may: start it, cancel it, close its review.
 #[component]
 pub fn RunActions(
     /// The run.
@@ -15,6 +15,9 @@ pub fn RunActions(
     /// Fetches it again.
     reload: Callback<()>,
 ) -> impl IntoView {
+    if !may(Role::Operator) {
+        return None;
+    }
     let busy = RwSignal::new(false);
     let error = RwSignal::new(None::<String>);
     let (cancelling, closing) = (RwSignal::new(false), RwSignal::new(false));
@@ -42,7 +45,7 @@ pub fn RunActions(
         busy.set(true);
         spawn_local(async move { tell(close_run(id.get_untracked()).await.map(drop)) });
     });
-    view! {
+    let view = view! {
         <div class="run-actions js-only">
             <p class="run-actions-text" role="status">
                 <span class="task-form-error" data-testid="run-action-error">{move || error.get()}</span>
@@ -84,7 +87,8 @@ pub fn RunActions(
             no="Not yet"
             confirm=close
         />
-    }
+    };
+    Some(view)
 }
 
 fn reason(pending: i64) -> String {

@@ -1,9 +1,9 @@
 use leptos::{html, prelude::*};
-use taskscope_wire::{Page, Proposal, ProposalStatus, Review, Run};
+use taskscope_wire::{Page, Proposal, ProposalStatus, Review, Role, Run};
 use uuid::Uuid;
 
 use super::{Problem, analysis_keys::follow_keys, analysis_reviewing::Reviewing};
-use crate::components::{KeysDialog, MergeDialog, PageLinks, ProposalDetail, ProposalList, ReviewBar, format, url};
+use crate::components::{KeysDialog, MergeDialog, PageLinks, ProposalDetail, ProposalList, ReviewBar, format, may, url};
 
 /// The proposals of a run and what is decided about them.
 #[component]
@@ -18,8 +18,10 @@ pub fn ReviewSection(
     // Only a change draws it again, not every attempt.
     let failed = Memo::new(move |_| reviewing.failed.get());
     let is_empty = Memo::new(move |_| reviewing.rows.with(Vec::is_empty));
-    let open = Memo::new(move |_| run.with(|run| run.status.is_over() && run.status.is_open_for_review()));
     let over = Memo::new(move |_| run.with(|run| run.status.is_over()));
+    let closed = Memo::new(move |_| run.with(|run| run.status.is_over() && !run.status.is_open_for_review()));
+    let allowed = may(Role::Operator);
+    let open = Memo::new(move |_| allowed && over.get() && !closed.get());
     let place = Memo::new(move |_| reviewing.counts.get());
     let text = move || run.with(|run| summary(run.proposals_total, run.proposals_pending));
     view! {
@@ -36,7 +38,7 @@ pub fn ReviewSection(
                     view! { <Show when=move || failed.with(Option::is_none)><Nothing run/></Show> }
                 }
             >
-                <Desk reviewing open over/>
+                <Desk reviewing open over closed/>
             </Show>
             {move || {
                 let (_, pages, page) = place.get();
@@ -66,7 +68,7 @@ fn Nothing(run: Memo<Run>) -> impl IntoView {
 
 /// The list of proposals, and beside it the current one with what can be decided.
 #[component]
-fn Desk(reviewing: Reviewing, open: Memo<bool>, over: Memo<bool>) -> impl IntoView {
+fn Desk(reviewing: Reviewing, open: Memo<bool>, over: Memo<bool>, closed: Memo<bool>) -> impl IntoView {
     let Reviewing { rows, current, messages, error, decided, merging, helping, .. } = reviewing;
     let proposal = Memo::new(move |_| reviewing.proposal());
     let title = Memo::new(move |_| proposal.with(|proposal| proposal.as_ref().map(|proposal| proposal.proposed_title.clone())));
@@ -99,9 +101,10 @@ fn Desk(reviewing: Reviewing, open: Memo<bool>, over: Memo<bool>) -> impl IntoVi
                     <Show
                         when=move || open.get()
                         fallback=move || {
-                            let text = move || match over.get() {
-                                true => "The review is closed: its decisions are final.",
-                                false => "They can be reviewed when the run is over.",
+                            let text = move || match (closed.get(), over.get()) {
+                                (true, _) => Some("The review is closed: its decisions are final."),
+                                (false, true) => None,
+                                (false, false) => Some("They can be reviewed when the run is over."),
                             };
                             view! { <p class="review-final" data-testid="review-final">{text}</p> }
                         }

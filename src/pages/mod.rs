@@ -18,6 +18,7 @@ mod analysis_review;
 mod analysis_reviewing;
 mod analysis_run;
 mod current;
+mod dead_letters;
 mod execution;
 mod history;
 mod history_list;

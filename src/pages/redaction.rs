@@ -1,14 +1,14 @@
 use leptos::{prelude::*, task::spawn_local};
 use leptos_meta::Title;
 use leptos_router::{LazyRoute, lazy_route};
-use taskscope_wire::{Redaction, RedactionPreview, RedactionRules};
+use taskscope_wire::{Redaction, RedactionPreview, RedactionRules, Role};
 
 use super::{
     Problem, TITLE,
     load::{clear, draw_once, follow},
 };
 use crate::{
-    components::{AlwaysRedacted, RedactionForm, RedactionPreviewTable, RowSkeletons, TypedRules, url},
+    components::{AlwaysRedacted, RedactionForm, RedactionPreviewTable, RoleNote, RowSkeletons, TypedRules, url},
     error::AppError,
     live::use_live,
     server_fns::{change_redaction, get_redaction, preview_redaction},
@@ -152,6 +152,7 @@ fn Rules(saved: RwSignal<Option<Redaction>>, typed: TypedRules) -> impl IntoView
     view! {
         <section class="section" aria-labelledby="redaction-own">
             <h2 id="redaction-own">"Your rules"</h2>
+            <RoleNote needs=Role::Admin what="Changing them"/>
             <RedactionForm
                 typed
                 error

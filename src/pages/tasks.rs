@@ -7,14 +7,14 @@ use leptos_router::{
     hooks::{use_navigate, use_url},
     lazy_route,
 };
-use taskscope_wire::{Import, Json, TaskType, Triggered};
+use taskscope_wire::{Import, Json, Role, TaskType, Triggered};
 
 use super::{
     Problem, TITLE,
     load::{draw_once, follow},
 };
 use crate::{
-    components::{ImportList, RowSkeletons, TaskForm, TaskTypes, url},
+    components::{ImportList, RoleNote, RowSkeletons, TaskForm, TaskTypes, may, url},
     error::AppError,
     live::use_live,
     server_fns::{get_execution, get_imports, get_task_types, trigger_task},
@@ -124,6 +124,7 @@ fn TasksView(data: Data) -> impl IntoView {
                 <h1>"Tasks"</h1>
             </div>
             <p class="tasks-intro">"What Taskscope's own worker runs."</p>
+            <RoleNote needs=Role::Operator what="Running a task"/>
             <Transition fallback=RowSkeletons>
                 {draw_once(async move {
                     loaded.await;
@@ -136,7 +137,7 @@ fn TasksView(data: Data) -> impl IntoView {
                         None => view! {
                             <Imports imports=shown_imports/>
                             {move || shown.get().and_then(Result::ok).map(|types| view! { <TaskTypes types/> })}
-                            <RunDialog chosen/>
+                            {may(Role::Operator).then(|| view! { <RunDialog chosen/> })}
                         }
                         .into_any(),
                     }

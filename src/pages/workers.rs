@@ -7,11 +7,12 @@ use taskscope_wire::Workers;
 
 use super::{
     DatabaseBanner, Problem, TITLE,
+    dead_letters::DeadLetters,
     load::{clear, draw_once, follow},
     problem::passes,
 };
 use crate::{
-    components::{Notice, QueueTable, RowSkeletons, Tone, WorkerList, format, url},
+    components::{Notice, QueueTable, RowSkeletons, Tone, WorkerList, url},
     error::AppError,
     live::{use_live, use_refetch},
     server_fns::get_workers,
@@ -81,7 +82,7 @@ fn WorkersView(resource: Resource<Result<Workers, AppError>>) -> impl IntoView {
                         Some(error) => {
                             view! { <Problem error retry=reload clear=(url::OVERVIEW, "Go to the Overview")/> }.into_any()
                         }
-                        None => view! { <Board shown/> }.into_any(),
+                        None => view! { <Board shown reload/> }.into_any(),
                     }
                 })}
             </Transition>
@@ -90,7 +91,7 @@ fn WorkersView(resource: Resource<Result<Workers, AppError>>) -> impl IntoView {
 }
 
 #[component]
-fn Board(shown: RwSignal<Option<Workers>>) -> impl IntoView {
+fn Board(shown: RwSignal<Option<Workers>>, reload: Callback<()>) -> impl IntoView {
     let now = Memo::new(move |_| shown.with(|shown| shown.as_ref().map(|shown| shown.generated_at)).unwrap_or_default());
     let workers = Memo::new(move |_| shown.with(|shown| shown.as_ref().map(|shown| shown.workers.clone())).unwrap_or_default());
     let queues = Memo::new(move |_| shown.with(|shown| shown.as_ref().map(|shown| shown.queues.clone())).unwrap_or_default());
@@ -98,9 +99,7 @@ fn Board(shown: RwSignal<Option<Workers>>) -> impl IntoView {
     view! {
         <DatabaseBanner/>
         <ServerNotices/>
-        <Show when=move || { dead_letters.get() > 0 }>
-            <DeadLetters count=dead_letters/>
-        </Show>
+        <DeadLetters count=dead_letters reload/>
         <section class="section" aria-labelledby="queues-title">
             <h2 id="queues-title">"Queues"</h2>
             <Show
@@ -143,27 +142,5 @@ fn ServerNotices() -> impl IntoView {
                 </ul>
             </Notice>
         </Show>
-    }
-}
-
-/// That events couldn't be stored, and what to do.
-#[component]
-fn DeadLetters(#[prop(into)] count: Signal<i64>) -> impl IntoView {
-    let title = Signal::derive(move || match count.get() {
-        1 => "1 event could not be stored".to_owned(),
-        more => format!("{} events could not be stored", format::count(more)),
-    });
-    view! {
-        <Notice tone=Tone::Wrong title>
-            <p data-testid="dead-letters" data-value=move || count.get().to_string()>
-                "The database refused them after they had been accepted. Each is kept with the reason: "
-                <a href="/api/v1/dead-letters" rel="external">"look at them"</a>
-                " or "
-                <a href="/api/v1/dead-letters/export" rel="external" download="dead-letters.ndjson">"take them along"</a>
-                "; after the reason is mended, "
-                <code>"POST /api/v1/dead-letters/replay"</code>
-                " sends them again."
-            </p>
-        </Notice>
     }
 }

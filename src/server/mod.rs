@@ -23,7 +23,7 @@ mod watchdog;
 pub mod worker;
 pub mod workload;
 
-pub use page_caller::{page_admin, page_caller, page_note};
+pub use page_caller::{page_admin, page_caller, page_note, page_replay, page_role};
 
 use std::sync::{
     LazyLock,

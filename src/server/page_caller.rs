@@ -3,9 +3,12 @@
 
 use axum::http::request::Parts;
 use leptos::prelude::{expect_context, use_context};
-use taskscope_wire::Role;
+use taskscope_wire::{Replayed, Role};
 
-use super::access::{AuditNote, Caller, Gate};
+use super::{
+    access::{AuditNote, Caller, Gate},
+    recorder::Recorder,
+};
 use crate::error::AppError;
 
 /// Who asks.
@@ -16,6 +19,20 @@ pub fn page_caller() -> Result<Caller, AppError> {
     let parts = use_context::<Parts>();
     let caller = parts.and_then(|parts| parts.extensions.get::<Caller>().cloned());
     caller.ok_or_else(|| AppError::LoginNeeded.with_status())
+}
+
+/// What who asks may do; nobody may least.
+pub fn page_role() -> Role {
+    let parts = use_context::<Parts>();
+    parts.and_then(|parts| parts.extensions.get::<Caller>().map(|caller| caller.role)).unwrap_or(Role::Viewer)
+}
+
+/// Sends all dead letters again.
+///
+/// # Errors
+/// The database doesn't answer, or too much waits already.
+pub async fn page_replay() -> Result<Replayed, AppError> {
+    Ok(expect_context::<Recorder>().replay_dead_letters().await?)
 }
 
 /// The gate, for an admin.

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use leptos::prelude::use_context;
 use leptos_axum::ResponseOptions;
 
-use super::{access::AccessError, new_request_id, store::StoreError};
+use super::{access::AccessError, new_request_id, recorder::ReplayError, store::StoreError};
 use crate::error::AppError;
 
 impl From<StoreError> for AppError {
@@ -16,6 +16,15 @@ impl From<StoreError> for AppError {
                 tracing::error!(request_id, cause = %error, "a page's request failed");
                 Self::Internal(request_id).with_status()
             }
+        }
+    }
+}
+
+impl From<ReplayError> for AppError {
+    fn from(error: ReplayError) -> Self {
+        match error {
+            ReplayError::Store(error) => error.into(),
+            full @ ReplayError::Spool(_) => Self::Refused(full.to_string()).with_status(),
         }
     }
 }

@@ -43,4 +43,4 @@ pub use series::{GetHourCounts, GetSeries, get_hour_counts, get_series};
 pub use tasks::{GetImports, GetTaskTypes, TriggerTask, get_imports, get_task_types, trigger_task};
 #[cfg(feature = "client")]
 pub use token::set_api_token;
-pub use workers::{GetWorkers, get_workers};
+pub use workers::{GetWorkers, ReplayDeadLetters, get_workers, replay_dead_letters};

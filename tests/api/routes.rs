@@ -5,7 +5,7 @@ use taskscope::server::http::{Access, RouteInfo};
 
 use crate::support::TestServer;
 
-pub const INVENTORY: [(&str, &str, Access); 141] = [
+pub const INVENTORY: [(&str, &str, Access); 142] = [
     ("ANY", "/api/{*rest}", Access::Viewer),
     ("DELETE", "/api/v1/accounts/{id}", Access::Admin),
     ("DELETE", "/api/v1/agents/{id}", Access::Admin),
@@ -97,6 +97,7 @@ pub const INVENTORY: [(&str, &str, Access); 141] = [
     ("POST", "/api/fn/proposal", Access::Viewer),
     ("POST", "/api/fn/proposals", Access::Viewer),
     ("POST", "/api/fn/redaction", Access::Viewer),
+    ("POST", "/api/fn/replay_dead_letters", Access::Operator),
     ("POST", "/api/fn/review_atom", Access::Operator),
     ("POST", "/api/fn/review_proposal", Access::Operator),
     ("POST", "/api/fn/revoke_token", Access::Admin),

@@ -19,7 +19,9 @@ use utoipa_swagger_ui::SwaggerUi;
 use super::{Access, AppState, Doors, RouteInfo, admit::admit, error::ApiError, openapi::openapi};
 use crate::{
     app::{App, shell},
+    components::provide_role,
     error::AppError,
+    server::page_role,
 };
 
 /// The routes of the pages. Leptos finds them by drawing the app while all loading in the process is suspended, and whatever begins to
@@ -58,8 +60,8 @@ const LOOKING_CALLS: [&str; 24] = [
 /// Those by which admins only look.
 const ADMINS_LOOKING_CALLS: [&str; 4] = ["accounts", "audit", "preview_redaction", "tokens"];
 /// Those that operators act by.
-const ACTING_CALLS: [&str; 7] =
-    ["cancel_run", "close_run", "create_run", "review_atom", "review_proposal", "start_run", "trigger"];
+const ACTING_CALLS: [&str; 8] =
+    ["cancel_run", "close_run", "create_run", "replay_dead_letters", "review_atom", "review_proposal", "start_run", "trigger"];
 /// Files that stand beside the pages, besides those in `/pkg/`.
 const FILES: [&str; 3] = ["/favicon.ico", "/favicon.svg", "/robots.txt"];
 
@@ -78,22 +80,23 @@ pub(super) fn add(router: Router<AppState>, mut routes: Vec<RouteInfo>, state: &
         .for_each(|(path, _)| note("POST", path, access_of(path)));
     let pages: Vec<_> = PAGES.iter().filter(|page| page.path() != "/").cloned().collect();
     let (store, workload, redaction) = (state.store.clone(), state.workload.clone(), state.redaction.clone());
-    let (gate, options) = (state.doors.gate.clone(), state.leptos.clone());
+    let (gate, recorder, options) = (state.doors.gate.clone(), state.recorder.clone(), state.leptos.clone());
     let provide = move || {
         provide_context(store.clone());
         provide_context(workload.clone());
         provide_context(redaction.clone());
         provide_context(gate.clone());
+        provide_context(recorder.clone());
     };
     let rendered = Router::new()
         .leptos_routes_with_context(state, pages, provide, {
             let options = options.clone();
             move || {
-                set_content_security_policy();
+                prepare();
                 shell(options.clone())
             }
         })
-        .fallback(leptos_axum::file_and_error_handler_with_context::<AppState, _>(set_content_security_policy, shell))
+        .fallback(leptos_axum::file_and_error_handler_with_context::<AppState, _>(prepare, shell))
         .layer(middleware::from_fn(blame_arguments))
         .layer(middleware::from_fn_with_state(state.doors.clone(), admit_by_path))
         .layer(middleware::from_fn(cache))
@@ -140,6 +143,12 @@ fn access_of(path: &str) -> Access {
     };
     let is_file = FILES.contains(&path) || path.strip_prefix("/pkg/").is_some_and(is_name);
     if is_file { Access::Anyone } else { Access::Viewer }
+}
+
+/// What every page needs before it is drawn.
+fn prepare() {
+    set_content_security_policy();
+    provide_role(page_role());
 }
 
 /// Scripts run only if they are ours: each carries this answer's nonce. Nothing that a worker sends can become one.
