@@ -75,16 +75,21 @@ test('an admin makes accounts and tokens, and takes them back; what was done sta
   await expect(theirs.getByText('in the role viewer')).toBeVisible();
   await expect(theirs.getByRole('heading', { name: 'Tokens' })).toHaveCount(0);
   await open(theirs, `${server.url}/monitoring/tasks?run=cleanup_old_task_logs`);
-  await theirs.getByTestId('run-dialog').getByRole('button', { name: 'Run', exact: false }).click();
-  await expect(theirs.getByTestId('task-error')).toContainText('the role operator is needed');
+  await expect(theirs.getByTestId('role-note')).toHaveText('Running a task needs the role operator; yours is viewer.');
+  await expect(theirs.getByTestId('task-type').first()).toBeVisible();
+  await expect(theirs.getByRole('link', { name: /^Run / })).toHaveCount(0);
+  await expect(theirs.getByTestId('run-dialog')).toHaveCount(0);
   await open(theirs, `${server.url}/monitoring`);
 
   await ann.getByLabel('Role of ann').selectOption('operator');
   // The session goes on in the new role, after the page has connected anew.
   await expect(theirs.getByText('Connected', { exact: true })).toBeVisible();
+  await open(theirs, `${server.url}/monitoring/tasks`);
+  await expect(theirs.getByRole('link', { name: 'Run cleanup_old_task_logs…' })).toBeVisible();
+  await expect(theirs.getByTestId('role-note')).toHaveCount(0);
   await ann.getByRole('button', { name: 'Disable ann' }).click();
   await expect(ann.getByText('disabled')).toBeVisible();
-  await expect(theirs).toHaveURL(/\/login\?next=%2Fmonitoring$/);
+  await expect(theirs).toHaveURL(/\/login\?next=%2Fmonitoring%2Ftasks$/);
   await context.close();
 
   const tokens = page.getByRole('form', { name: 'New token' });

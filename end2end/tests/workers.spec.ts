@@ -44,6 +44,8 @@ test('events that could not be stored are told, with the way to them', async ({ 
   const download = page.waitForEvent('download');
   await page.getByRole('link', { name: 'take them along' }).click();
   expect((await download).suggestedFilename()).toBe('dead-letters.ndjson');
+  await page.getByRole('button', { name: 'Send them again' }).click();
+  await expect(page.getByTestId('replayed')).toHaveText('Sent again: 0. No event, so that they stay: 2.');
   await page.getByRole('link', { name: 'look at them' }).click();
   await expect(page.locator('body')).toContainText('"total_count":2');
   await expect(page.locator('b')).toHaveCount(0);

@@ -101,7 +101,7 @@ fn AnalysisView(data: Data) -> impl IntoView {
                     view! { <a class="button button-primary js-only" href=url::new_run() data-noscroll="">"New run…"</a> }
                 })}
             </div>
-            <RoleNote needs=Role::Operator what="Starting and reviewing runs"/>
+            <RoleNote needs=Role::Operator what="Starting or reviewing a run"/>
             <Transition fallback=RowSkeletons>
                 {draw_once(async move {
                     loaded.await;

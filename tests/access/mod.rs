@@ -3,6 +3,7 @@
 mod accounts;
 mod inventory;
 mod proxy;
+mod shown;
 mod tokens;
 
 use reqwest::{Client, Response, StatusCode};

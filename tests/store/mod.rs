@@ -151,6 +151,24 @@ async fn an_event_that_postgres_refuses_costs_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refused_event_waits_until_it_can_be_kept() {
+    let server = TestServer::start().await;
+    server.sql("alter table task_execution_logs add constraint no_poison check (task_id <> 'poison')").await;
+    server.sql("alter table dead_letters rename to dead_letters_away").await;
+    let event = |id: &str| json!([{"type": "task_completed", "task_id": id, "task_name": "t", "timestamp": "2026-11-20T10:00:00Z"}]);
+    server.report(&event("before")).await;
+    server.executions(1).await;
+    server.report(&event("poison")).await;
+    server.report(&event("behind")).await;
+    // Long enough for several tries.
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    assert_eq!(server.executions(1).await.len(), 1, "nothing passes what isn't kept yet");
+    server.sql("alter table dead_letters_away rename to dead_letters").await;
+    server.executions(2).await;
+    assert_eq!(server.count("select count(*) from dead_letters").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn dead_letters_are_seen_taken_along_and_sent_again_after_a_fix() {
     let server = TestServer::start().await;
     let replay = async || -> serde_json::Value { server.post("/api/v1/dead-letters/replay", "", "").await.json().await.unwrap() };

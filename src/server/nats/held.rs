@@ -85,7 +85,7 @@ impl Keeper {
         tracing::warn!(reason, "an event from NATS was refused");
         let event = storable(event);
         loop {
-            match self.store.bury_once(&event, &reason, delivered > 1).await {
+            match self.store.bury(&event, &reason, delivered > 1).await {
                 Ok(()) => return,
                 Err(StoreError::Refused(error)) => {
                     tracing::error!(error, event, "a refused event could not be kept");

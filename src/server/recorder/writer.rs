@@ -100,13 +100,24 @@ impl Writer {
         Ok(())
     }
 
-    /// Keeps what Postgres refuses, without secrets: the reason may quote the event. If even that fails, the log has it.
+    /// Keeps what Postgres refuses, whatever it takes, without secrets: the reason may quote the event. What can't be kept at all, the log has.
     pub(super) async fn bury(&self, event: &str, reason: &str) {
         let rules = self.rules.get();
         let (event, reason) = (&*rules.line(event), &*rules.line(reason));
         tracing::warn!(reason, "an event was refused");
-        if let Err(error) = self.store.bury(event, reason).await {
-            tracing::error!(%error, event, "a refused event could not be kept");
+        let (mut pause, mut may_be_kept) = (SHORTEST_PAUSE, false);
+        loop {
+            match limited(self.store.bury(event, reason, may_be_kept)).await {
+                Ok(()) => return,
+                Err(StoreError::Refused(error)) => {
+                    tracing::error!(error, event, "a refused event could not be kept");
+                    return;
+                }
+                Err(error) => tracing::warn!(%error, "a refused event can't be kept now; trying again"),
+            }
+            may_be_kept = true;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 

@@ -11,20 +11,11 @@ pub(super) async fn count_dead_letters(tx: &mut Transaction<'static, Postgres>) 
 }
 
 impl Store {
-    /// Keeps an event that Postgres refuses, with its reason.
+    /// Keeps an event that can't be stored, with its reason, and where it may have been kept before, only if it wasn't.
     ///
     /// # Errors
     /// Postgres doesn't answer.
-    pub async fn bury(&self, event: &str, reason: &str) -> Result<(), StoreError> {
-        sqlx::query!("insert into dead_letters (event, reason) values ($1, $2)", event, reason).execute(&self.pool).await?;
-        Ok(())
-    }
-
-    /// Keeps an event with its reason, and where it may have been kept before, only if it wasn't.
-    ///
-    /// # Errors
-    /// Postgres doesn't answer.
-    pub async fn bury_once(&self, event: &str, reason: &str, may_be_kept: bool) -> Result<(), StoreError> {
+    pub async fn bury(&self, event: &str, reason: &str, may_be_kept: bool) -> Result<(), StoreError> {
         let insert = sqlx::query!(
             "insert into dead_letters (event, reason)
              select $1, $2 where not $3 or not exists (select from dead_letters where event = $1 and reason = $2)",
