@@ -61,6 +61,12 @@ pub fn history_with(query: &HistoryQuery, execution: i64) -> String {
     with_params(HISTORY, &params)
 }
 
+/// The file with what a query of the history finds.
+#[must_use]
+pub fn history_export(query: &HistoryQuery) -> String {
+    with_params("/api/v1/monitoring/history/export", &HistoryQuery { page: 1, cursor: None, ..query.clone() }.to_params())
+}
+
 fn history_params(query: &HistoryQuery) -> Vec<(&'static str, String)> {
     HistoryQuery { cursor: query.cursor.filter(|_| query.page > 1), ..query.clone() }.to_params()
 }

@@ -106,6 +106,15 @@ fn HistoryView(data: Data) -> impl IntoView {
             <div class="history-main">
                 <div class="page-head">
                     <h1>"Task History"</h1>
+                    <a
+                        class="button"
+                        href=move || filters.with(url::history_export)
+                        rel="external"
+                        download="executions.csv"
+                        title="The newest 100,000 that match, as a table"
+                    >
+                        "Export CSV"
+                    </a>
                 </div>
                 <Suspense fallback=|| view! { <div class="filters skeleton"></div> }>
                     {move || Suspend::new(async move {

@@ -1,4 +1,5 @@
 mod contract;
+mod export;
 mod native;
 pub mod routes;
 mod task_logging;

@@ -5,7 +5,7 @@ use taskscope::server::http::{Access, RouteInfo};
 
 use crate::support::TestServer;
 
-pub const INVENTORY: [(&str, &str, Access); 142] = [
+pub const INVENTORY: [(&str, &str, Access); 143] = [
     ("ANY", "/api/{*rest}", Access::Viewer),
     ("DELETE", "/api/v1/accounts/{id}", Access::Admin),
     ("DELETE", "/api/v1/agents/{id}", Access::Admin),
@@ -36,6 +36,7 @@ pub const INVENTORY: [(&str, &str, Access); 142] = [
     ("GET", "/api/v1/monitoring/events", Access::Viewer),
     ("GET", "/api/v1/monitoring/executions/{id}", Access::Viewer),
     ("GET", "/api/v1/monitoring/history", Access::Viewer),
+    ("GET", "/api/v1/monitoring/history/export", Access::Viewer),
     ("GET", "/api/v1/monitoring/metrics", Access::Viewer),
     ("GET", "/api/v1/monitoring/series", Access::Viewer),
     ("GET", "/api/v1/monitoring/workers", Access::Viewer),

@@ -155,7 +155,8 @@ async fn a_refused_event_waits_until_it_can_be_kept() {
     let server = TestServer::start().await;
     server.sql("alter table task_execution_logs add constraint no_poison check (task_id <> 'poison')").await;
     server.sql("alter table dead_letters rename to dead_letters_away").await;
-    let event = |id: &str| json!([{"type": "task_completed", "task_id": id, "task_name": "t", "timestamp": "2026-11-20T10:00:00Z"}]);
+    let event =
+        |id: &str| json!([{"type": "task_completed", "task_id": id, "task_name": "t", "timestamp": "2026-11-20T10:00:00Z"}]);
     server.report(&event("before")).await;
     server.executions(1).await;
     server.report(&event("poison")).await;

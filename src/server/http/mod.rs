@@ -5,6 +5,7 @@ mod admit;
 mod analysis;
 mod dead_letters;
 mod error;
+mod export;
 mod extract;
 mod health;
 mod ingest;
@@ -178,6 +179,7 @@ pub fn router(state: AppState) -> (Router, Vec<RouteInfo>) {
         .route("GET", "/api/v1/monitoring/metrics", Viewer, get(monitoring::metrics))
         .route("GET", "/api/v1/monitoring/series", Viewer, get(monitoring::series))
         .route("GET", "/api/v1/monitoring/history", Viewer, get(monitoring::history))
+        .route("GET", "/api/v1/monitoring/history/export", Viewer, get(export::export))
         .route("GET", "/api/v1/monitoring/executions/{id}", Viewer, get(monitoring::execution))
         .route("GET", "/api/v1/monitoring/events", Viewer, get(monitoring::events))
         .route("GET", "/api/v1/monitoring/workers", Viewer, get(workers::workers))

@@ -80,14 +80,18 @@ pub(super) async fn series(State(store): State<Store>, RawQuery(query): RawQuery
     ),
 )]
 pub(super) async fn history(State(store): State<Store>, RawQuery(query): RawQuery) -> Result<Json<HistoryPage>, ApiError> {
+    Ok(Json(store.history(&history_query(query)?).await?))
+}
+
+/// What is asked of the history.
+pub(super) fn history_query(query: Option<String>) -> Result<HistoryQuery, ApiError> {
     let query = Query::new(query);
     for parameter in ["page", "page_size", "status", "start_date", "end_date"] {
         if query.get(parameter).is_some_and(|value| value.trim().is_empty()) {
             return Err(ApiError::Invalid(format!("{parameter} must not be empty")));
         }
     }
-    let history = HistoryQuery::from_params(query.pairs())?;
-    Ok(Json(store.history(&history).await?))
+    Ok(HistoryQuery::from_params(query.pairs())?)
 }
 
 /// One execution, whole, with all attempts of its task.

@@ -4,15 +4,15 @@ use taskscope_wire::{AnalysisEvent, LiveEvent, Progress, ProposalsCreated, Serve
 use utoipa::OpenApi;
 
 use super::{
-    accounts, analysis, dead_letters, health, ingest, knowledge, messages, monitoring, redaction, setup, socket, tasks, telegram,
-    workers,
+    accounts, analysis, dead_letters, export, health, ingest, knowledge, messages, monitoring, redaction, setup, socket, tasks,
+    telegram, workers,
 };
 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Taskscope", description = "A real-time monitor for background tasks.", license(name = "MIT OR Apache-2.0")),
     paths(
-        ingest::native, ingest::taskiq, monitoring::metrics, monitoring::series, monitoring::history, monitoring::execution, monitoring::events,
+        ingest::native, ingest::taskiq, monitoring::metrics, monitoring::series, monitoring::history, export::export, monitoring::execution, monitoring::events,
         workers::heartbeat, workers::workers, tasks::imports, tasks::list, tasks::trigger, telegram::webhook,
         setup::agent::list, setup::agent::create, setup::agent::show, setup::agent::change, setup::agent::delete, setup::task_config::list, setup::task_config::create, setup::task_config::show, setup::task_config::change, setup::task_config::delete, setup::project::list, setup::project::create, setup::project::show, setup::project::change, setup::project::delete,
         setup::provider::list, setup::provider::create, setup::provider::show, setup::provider::change, setup::provider::delete, setup::check_provider, setup::test_agent, setup::assign, setup::assignments, setup::change_assignment, setup::delete_assignment,

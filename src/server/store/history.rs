@@ -178,7 +178,7 @@ async fn rows_of(tx: &mut Transaction<'static, Postgres>, keys: &[(DateTime<Utc>
     executions(tx, rows).await
 }
 
-async fn executions(
+pub(super) async fn executions(
     tx: &mut Transaction<'static, Postgres>,
     mut rows: QueryBuilder<Postgres>,
 ) -> Result<Vec<Execution>, StoreError> {
@@ -189,7 +189,7 @@ async fn executions(
 }
 
 /// The moment of a snapshot. A clock that is ahead of Postgres' makes it later than now, so that nothing is missing.
-async fn now(tx: &mut Transaction<'static, Postgres>) -> Result<Cursor, StoreError> {
+pub(super) async fn now(tx: &mut Transaction<'static, Postgres>) -> Result<Cursor, StoreError> {
     let row = sqlx::query!(
         r#"select greatest(now(), (select max(created_at) from task_execution_logs where created_at > now())) as "until!",
                   coalesce(

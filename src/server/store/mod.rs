@@ -12,6 +12,7 @@ mod copy;
 mod dead_letters;
 mod events;
 mod executions;
+mod export;
 mod filter;
 mod foreign;
 mod history;
@@ -43,6 +44,7 @@ pub use access::{AccessRows, Action, Changed, StoredAccount, StoredSession, Stor
 pub use attempt::{Described, End, FinishText, Memo, RowKey, StoredAttempt};
 pub use batch::{BatchTx, LiveText, Written};
 pub use events::StoredBatch;
+pub use export::Export;
 pub use foreign::{ForeignChange, ForeignRow};
 use kept::Kept;
 pub use redaction::{ExecutionTexts, StoredRules};
