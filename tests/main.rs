@@ -24,6 +24,7 @@ mod series;
 mod spool;
 mod spool_tail;
 mod store;
+mod streams;
 mod support;
 mod torture;
 mod workers;

@@ -1,7 +1,8 @@
 //! Sends what was committed to everybody who watches.
 //!
 //! **Promises.** Messages go out in the order of their numbers, each once; a watcher that comes back gets exactly what it missed, or is
-//! told that it must load anew. One slow watcher costs the others nothing: all share one ring, and each has only a place in it.
+//! told that it must load anew. One slow watcher costs the others nothing: all share one ring, and each has only a place in it. Another
+//! stream ends everybody's: they come again, and are told.
 
 use std::{
     collections::VecDeque,
@@ -75,7 +76,8 @@ pub struct Hub(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     stream: Mutex<Stream>,
-    frames: broadcast::Sender<Arc<Frame>>,
+    /// Says when the stream has moved on.
+    moved: watch::Sender<()>,
     server: watch::Sender<ServerState>,
     behind: Notify,
 }
@@ -85,6 +87,20 @@ struct Stream {
     position: Position,
     kept: VecDeque<Arc<Frame>>,
     kept_messages: usize,
+    frames: broadcast::Sender<Arc<Frame>>,
+}
+
+impl Stream {
+    /// A stream of which nothing is kept.
+    fn at(position: Position) -> Self {
+        Self { position, kept: VecDeque::new(), kept_messages: 0, frames: broadcast::Sender::new(RING) }
+    }
+
+    /// Whether it is known, and not behind a place of it that somebody has.
+    fn has_come_to(&self, known: Option<&Position>) -> bool {
+        let Position { epoch, seq } = &self.position;
+        !epoch.is_empty() && known.is_none_or(|known| known.epoch != *epoch || known.seq <= *seq)
+    }
 }
 
 /// What a new watcher gets.
@@ -105,10 +121,9 @@ pub struct Subscription {
 impl Default for Hub {
     fn default() -> Self {
         let server = ServerState { database_up: true, database_down_since: None, events_waiting: 0, notices: Vec::new() };
-        let position = Position { epoch: String::new(), seq: 0 };
         Self(Arc::new(Shared {
-            stream: Mutex::new(Stream { position, kept: VecDeque::new(), kept_messages: 0 }),
-            frames: broadcast::Sender::new(RING),
+            stream: Mutex::new(Stream::at(Position::default())),
+            moved: watch::Sender::new(()),
             server: watch::Sender::new(server),
             behind: Notify::new(),
         }))
@@ -125,27 +140,34 @@ impl Hub {
         let mut stream = self.stream();
         if stream.position.epoch == position.epoch && first_seq == stream.position.seq + 1 {
             self.send(&mut stream, first_seq, &messages);
+            drop(stream);
+            self.0.moved.send_replace(());
         } else if stream.position.epoch != position.epoch || first_seq > stream.position.seq {
             self.0.behind.notify_one();
         }
     }
 
-    /// Takes batches as they are stored, oldest first, and passes over what is known. Another epoch starts the stream anew.
+    /// Takes batches as they are stored, oldest first, and passes over what is known. Where some between are not stored any more, it goes on
+    /// after them. Another epoch starts the stream anew.
     pub fn catch_up(&self, position: &Position, batches: Vec<(i64, Vec<String>)>) {
         let mut stream = self.stream();
         if stream.position.epoch != position.epoch {
             let before_first = batches.first().map_or(position.seq, |(first_seq, _)| first_seq - 1);
-            *stream = Stream {
-                position: Position { epoch: position.epoch.clone(), seq: before_first },
-                kept: VecDeque::new(),
-                kept_messages: 0,
-            };
+            *stream = Stream::at(Position { epoch: position.epoch.clone(), seq: before_first });
         }
         for (first_seq, messages) in batches {
+            if first_seq > stream.position.seq + 1 {
+                // What is kept has no gaps. Watchers see this one in the number of the next frame.
+                stream.kept.clear();
+                stream.kept_messages = 0;
+                stream.position.seq = first_seq - 1;
+            }
             if first_seq == stream.position.seq + 1 {
                 self.send(&mut stream, first_seq, &messages);
             }
         }
+        drop(stream);
+        self.0.moved.send_replace(());
     }
 
     /// Returns when a batch was out of turn.
@@ -159,12 +181,30 @@ impl Hub {
         self.stream().position.clone()
     }
 
+    /// Whether there is a stream: without the database there is none yet.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.stream().has_come_to(None)
+    }
+
+    /// Returns when the stream is here that somebody knows a place of, who may have it from a server that is ahead of this one.
+    pub async fn comes_to(&self, known: Option<&Position>) {
+        let mut moved = self.0.moved.subscribe();
+        if self.stream().has_come_to(known) {
+            return;
+        }
+        // However many wait, it is looked for once.
+        self.0.behind.notify_one();
+        // It can't be closed while this one is there.
+        let _ = moved.wait_for(|()| self.stream().has_come_to(known)).await;
+    }
+
     /// Begins to watch, after the place that is known, if any.
     #[must_use]
     pub fn subscribe(&self, known: Option<&Position>) -> Subscription {
         // Under the lock, so that nothing is sent between the look at what is kept and the first frame that comes.
         let stream = self.stream();
-        let frames = self.0.frames.subscribe();
+        let frames = stream.frames.subscribe();
         let oldest = stream.kept.front().map_or(stream.position.seq + 1, |frame| frame.first_seq);
         let recovered = known.is_some_and(|known| {
             known.epoch == stream.position.epoch && known.seq <= stream.position.seq && known.seq + 1 >= oldest
@@ -189,10 +229,10 @@ impl Hub {
         self.0.server.borrow().clone()
     }
 
-    /// How many watch.
+    /// How many watch, or wait for the stream.
     #[must_use]
     pub fn watchers(&self) -> usize {
-        self.0.frames.receiver_count()
+        self.stream().frames.receiver_count() + self.0.moved.receiver_count()
     }
 
     fn send(&self, stream: &mut Stream, first_seq: i64, messages: &[String]) {
@@ -202,7 +242,7 @@ impl Hub {
             stream.kept_messages += frame.ends.len();
             stream.kept.push_back(Arc::clone(&frame));
             // Nobody may be watching.
-            let _ = self.0.frames.send(frame);
+            let _ = stream.frames.send(frame);
         }
         while stream.kept_messages > KEPT_MESSAGES {
             let Some(oldest) = stream.kept.pop_front() else { break };
@@ -238,5 +278,74 @@ mod tests {
         let rest: Vec<&str> = frames[0].messages_after(2).take(2).collect();
         assert_eq!(rest, [&messages[2], &messages[3]]);
         assert!(Frame::of(1, &[]).is_empty());
+    }
+
+    /// A hub that knows the first five messages of a stream, in batches of one.
+    fn hub() -> Hub {
+        let hub = Hub::default();
+        hub.catch_up(&place("a", 5), (1..=5).map(batch).collect());
+        hub
+    }
+
+    fn place(epoch: &str, seq: i64) -> Position {
+        Position { epoch: epoch.to_owned(), seq }
+    }
+
+    fn batch(seq: i64) -> (i64, Vec<String>) {
+        (seq, vec![seq.to_string()])
+    }
+
+    fn firsts(subscription: &Subscription) -> Vec<i64> {
+        subscription.missed.iter().map(|frame| frame.first_seq).collect()
+    }
+
+    #[test]
+    fn where_batches_are_not_stored_any_more_it_goes_on_after_them_and_recovers_nobody_from_before() {
+        let hub = hub();
+        let mut watching = hub.subscribe(Some(&place("a", 5)));
+        hub.catch_up(&place("a", 9), vec![batch(8), batch(9)]);
+        assert_eq!(hub.position(), place("a", 9));
+        assert_eq!(watching.frames.try_recv().unwrap().first_seq, 8, "who watches sees the gap in the number");
+        assert!(!hub.subscribe(Some(&place("a", 5))).recovered);
+        let back = hub.subscribe(Some(&place("a", 7)));
+        assert_eq!((back.recovered, firsts(&back)), (true, vec![8, 9]));
+    }
+
+    #[test]
+    fn another_stream_ends_those_who_watch_the_one_before() {
+        let hub = hub();
+        let mut watching = hub.subscribe(Some(&place("a", 3)));
+        hub.catch_up(&place("b", 2), vec![batch(1), batch(2)]);
+        assert!(matches!(watching.frames.try_recv(), Err(broadcast::error::TryRecvError::Closed)));
+        assert!(!hub.subscribe(Some(&place("a", 3))).recovered);
+        assert_eq!(firsts(&hub.subscribe(Some(&place("b", 0)))), [1, 2]);
+    }
+
+    #[tokio::test]
+    async fn who_is_ahead_of_this_server_waits_until_it_is_there_and_has_it_looked_for_once() {
+        let hub = hub();
+        let ahead = place("a", 6);
+        let waiting: Vec<_> = (0..100)
+            .map(|_| {
+                let (hub, ahead) = (hub.clone(), ahead.clone());
+                tokio::spawn(async move { hub.comes_to(Some(&ahead)).await })
+            })
+            .collect();
+        hub.behind().await;
+        tokio::task::yield_now().await;
+        hub.catch_up(&ahead, vec![batch(6)]);
+        for one in waiting {
+            one.await.unwrap();
+        }
+        assert!(hub.subscribe(Some(&ahead)).recovered);
+        // One more at the most was asked for by those who came after the first.
+        let more = tokio::time::timeout(std::time::Duration::from_millis(50), async {
+            hub.behind().await;
+            hub.behind().await;
+        });
+        assert!(more.await.is_err());
+        let nothing = Hub::default();
+        let waits = tokio::time::timeout(std::time::Duration::from_millis(50), nothing.comes_to(None));
+        assert!(waits.await.is_err() && !nothing.is_known(), "before the database was read there is no stream");
     }
 }

@@ -1,5 +1,8 @@
 //! `/ws`: order, resume and gaps.
 
+mod frozen;
+mod storm;
+
 use serde_json::{Value, json};
 
 use crate::support::TestServer;
@@ -89,6 +92,50 @@ async fn two_servers_on_one_database_show_everything_in_one_order() {
     let (seen_one, seen_two) = (at_one.events(100).await, at_two.events(100).await);
     assert_eq!(numbers(&seen_one), (1..101).collect::<Vec<_>>());
     assert_eq!(seen_one, seen_two);
+}
+
+/// A message is here before the other server has read it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_is_good_at_a_server_that_has_not_come_so_far() {
+    let one = TestServer::start().await;
+    let two = one.another().await;
+    let mut watcher = one.watch("").await;
+    for round in 0..20 {
+        complete(&one, round..round + 1).await;
+        let seq = watcher.next_event().await["seq"].as_i64().unwrap();
+        let there = two.watch(&watcher.place(seq)).await;
+        assert_eq!((&there.hello["recovered"], &there.hello["seq"]), (&json!(true), &json!(seq)), "round {round}");
+    }
+}
+
+/// What retention took away while nobody followed the stream can't be caught up with; it is told, and the stream goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_missed_what_is_not_kept_any_more_goes_on_after_it() {
+    let server = TestServer::start().await;
+    complete(&server, 0..3).await;
+    server.executions(3).await;
+    let mut watcher = server.watch("").await;
+    // As another server's batches that were kept for long and then deleted.
+    server.sql("update live_stream set last_seq = last_seq + 100").await;
+    complete(&server, 3..5).await;
+    let gap = watcher.next_event().await;
+    assert_eq!((&gap["type"], &gap["to"]), (&json!("gap"), &json!(103)), "{gap}");
+    assert_eq!(numbers(&watcher.events(2).await), [104, 105]);
+}
+
+/// The database was put back to another one's state.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_stream_sends_everybody_back_to_load_anew() {
+    let server = TestServer::start().await;
+    complete(&server, 0..3).await;
+    server.executions(3).await;
+    let mut watcher = server.watch("").await;
+    let place = watcher.place(3);
+    server.sql("update live_stream set epoch = 'another', last_seq = 1; delete from live_batches").await;
+    complete(&server, 3..4).await;
+    assert_eq!(watcher.closing().await, None);
+    let again = server.watch(&place).await;
+    assert_eq!((&again.hello["recovered"], &again.hello["epoch"]), (&json!(false), &json!("another")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,7 @@ pub mod nats;
 mod postgres;
 mod program;
 mod socket;
+mod statements;
 
 use std::{path::Path, time::Duration};
 
@@ -16,7 +17,12 @@ use taskscope::server::{
 };
 use tempfile::TempDir;
 
-pub use self::{postgres::new_database, program::Program, socket::Watcher};
+pub use self::{
+    postgres::new_database,
+    program::{Program, data_directory},
+    socket::Watcher,
+    statements::{Counts, Statements},
+};
 
 /// The password of the admin of a guarded server.
 pub const PASSWORD: &str = "correct horse battery";

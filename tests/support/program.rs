@@ -2,6 +2,7 @@
 
 use std::{
     net::TcpListener,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -9,8 +10,16 @@ use std::{
 
 use serde_json::Value;
 use sqlx::{PgPool, postgres::PgConnectOptions};
+use tempfile::TempDir;
 
 use super::{client, until};
+
+/// A directory that the unprivileged user of an embedded Postgres can reach.
+pub fn data_directory() -> TempDir {
+    let directory = TempDir::new().unwrap();
+    std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    directory
+}
 
 /// A running `taskscope` with its embedded Postgres.
 pub struct Program {

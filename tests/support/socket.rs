@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use serde_json::Value;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async,
+    MaybeTlsStream, WebSocketStream, client_async, connect_async,
     tungstenite::{Message, client::IntoClientRequest},
 };
 
@@ -23,6 +23,11 @@ impl Watcher {
 
     /// The same with a cookie or a token.
     pub async fn connect_as(base: &str, query: &str, credential: Option<&str>) -> Self {
+        Self::try_connect_as(base, query, credential).await.unwrap()
+    }
+
+    /// The same; none where the server refuses it.
+    pub async fn try_connect_as(base: &str, query: &str, credential: Option<&str>) -> Option<Self> {
         let mut request = format!("{}/ws?{query}", base.replace("http://", "ws://")).into_client_request().unwrap();
         if let Some(credential) = credential {
             let (name, value) = match credential.contains('=') {
@@ -31,12 +36,37 @@ impl Watcher {
             };
             request.headers_mut().insert(name, value.parse().unwrap());
         }
-        let (stream, _) = connect_async(request).await.unwrap();
+        let (stream, _) = connect_async(request).await.ok()?;
+        Some(Self::greeted(stream).await)
+    }
+
+    /// Connects with a socket that takes little, so that the server notices who reads nothing.
+    pub async fn connect_small(base: &str, query: &str) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let stream = socket.connect(base.strip_prefix("http://").unwrap().parse().unwrap()).await.unwrap();
+        let url = format!("{}/ws?{query}", base.replace("http://", "ws://"));
+        let (stream, _) = client_async(url, MaybeTlsStream::Plain(stream)).await.unwrap();
+        Self::greeted(stream).await
+    }
+
+    async fn greeted(stream: WebSocketStream<MaybeTlsStream<TcpStream>>) -> Self {
         let mut this = Self { stream, hello: Value::Null };
         let hello = this.next_message().await;
         this.hello = if hello.is_array() { hello[0].clone() } else { hello };
         assert_eq!(this.hello["type"], "hello");
         this
+    }
+
+    /// Reads what is there until the connection ends, and gives the number of the last whole message.
+    pub async fn rest(&mut self) -> i64 {
+        let mut last = self.hello["seq"].as_i64().unwrap();
+        while let Ok(Some(Ok(message))) = tokio::time::timeout(Duration::from_secs(20), self.stream.next()).await {
+            let Message::Text(text) = message else { continue };
+            let Value::Array(messages) = serde_json::from_str(&text).unwrap() else { panic!("no array") };
+            last = messages.iter().filter_map(|message| message["seq"].as_i64()).fold(last, i64::max);
+        }
+        last
     }
 
     /// The code that the server closes with, if it does.

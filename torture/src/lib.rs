@@ -21,6 +21,7 @@ pub mod report;
 mod scene;
 mod server;
 mod story;
+pub mod streams;
 
 use std::path::Path;
 

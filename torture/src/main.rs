@@ -1,13 +1,83 @@
 //! `make torture`: the long form, or any other measure of it.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
-use clap::Parser;
-use taskscope_torture::{Plan, report, run};
+use clap::{Args, Parser, Subcommand};
+use taskscope_torture::{
+    Plan, report, run,
+    streams::{self, StreamsPlan},
+};
+
+/// Flaws that are told.
+const FLAWS: usize = 20;
 
 /// Breaks what a running Taskscope stands on, and proves that it loses, doubles and falsifies nothing.
 #[derive(Debug, Parser)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    scene: Option<Scene>,
+    #[command(flatten)]
+    faults: Faults,
+}
+
+/// What is done instead.
+#[derive(Debug, Subcommand)]
+enum Scene {
+    /// Loses connections of watchers on several servers, and proves that each was told everything in order, or what it missed.
+    Streams(Streams),
+}
+
+/// `make streams`, or any other measure of it.
+#[derive(Debug, Args)]
+struct Streams {
+    /// What all that is random comes from [default: drawn from the time].
+    #[arg(long)]
+    seed: Option<u64>,
+    /// The program.
+    #[arg(long, default_value = "target/release/taskscope", value_name = "FILE")]
+    program: PathBuf,
+    /// Where the report is written [default: nowhere].
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Begin with the short plan that `make test` has, instead of the long one.
+    #[arg(long)]
+    short: bool,
+    /// Servers on one Postgres.
+    #[arg(long)]
+    instances: Option<usize>,
+    /// Watchers at a time.
+    #[arg(long)]
+    watchers: Option<usize>,
+    /// Disconnects.
+    #[arg(long)]
+    disconnects: Option<u64>,
+    /// Restarts of a server.
+    #[arg(long)]
+    restarts: Option<usize>,
+}
+
+impl Streams {
+    fn plan(&self) -> StreamsPlan {
+        let seed = seed(self.seed);
+        let base = if self.short { StreamsPlan::short(seed) } else { StreamsPlan::long(seed) };
+        StreamsPlan {
+            instances: self.instances.unwrap_or(base.instances),
+            watchers: self.watchers.unwrap_or(base.watchers),
+            disconnects: self.disconnects.unwrap_or(base.disconnects),
+            restarts: self.restarts.unwrap_or(base.restarts),
+            ..base
+        }
+    }
+}
+
+/// `make torture`, or any other measure of it.
+#[derive(Debug, Args)]
+struct Faults {
     /// What all that is random comes from: the same seed gives the same faults [default: drawn from the time].
     #[arg(long)]
     seed: Option<u64>,
@@ -52,9 +122,14 @@ struct Arguments {
     backlog: Option<u64>,
 }
 
-impl Arguments {
+/// The seed that is given, or one of the time.
+fn seed(given: Option<u64>) -> u64 {
+    given.unwrap_or_else(|| chrono::Utc::now().timestamp_millis().unsigned_abs() % 1_000_000)
+}
+
+impl Faults {
     fn plan(&self) -> Plan {
-        let seed = self.seed.unwrap_or_else(|| chrono::Utc::now().timestamp_millis().unsigned_abs() % 1_000_000);
+        let seed = seed(self.seed);
         let base = if self.short { Plan::short(seed) } else { Plan::long(seed) };
         Plan {
             seed,
@@ -76,8 +151,14 @@ impl Arguments {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let work = async {
+        match &arguments.scene {
+            None => torture(&arguments.faults).await,
+            Some(Scene::Streams(arguments)) => watch_streams(arguments).await,
+        }
+    };
     let done = tokio::select! {
-        done = torture(&arguments) => done,
+        done = work => done,
         // What runs is dropped, and so ended.
         _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
     };
@@ -92,17 +173,39 @@ async fn main() -> ExitCode {
 }
 
 /// Whether nothing was lost, doubled or falsified.
-async fn torture(arguments: &Arguments) -> anyhow::Result<bool> {
+async fn torture(arguments: &Faults) -> anyhow::Result<bool> {
     let plan = arguments.plan();
     println!("seed {}: {} faults", plan.seed, plan.faults().len());
     let program = std::path::absolute(&arguments.program)?;
     let outcome = run(&plan, &program, |line| println!("{line}")).await?;
     println!("{}", outcome.verdict);
-    let build = if program.components().any(|part| part.as_os_str() == "release") { "release" } else { "debug" };
-    let text = report::write(&plan, &outcome, build);
-    match &arguments.report {
-        Some(file) => std::fs::write(file, text)?,
-        None => println!("{text}"),
-    }
+    tell(&report::write(&plan, &outcome, build_of(&program)), arguments.report.as_deref())?;
     Ok(outcome.verdict.is_clean())
+}
+
+/// Whether everybody was told everything in order, or what was missed.
+async fn watch_streams(arguments: &Streams) -> anyhow::Result<bool> {
+    let plan = arguments.plan();
+    println!("seed {}: {} disconnects, {} restarts", plan.seed, plan.disconnects, plan.restarts);
+    let program = std::path::absolute(&arguments.program)?;
+    let outcome = streams::run(&plan, &program, |line| println!("{line}")).await?;
+    outcome.flaws().take(FLAWS).for_each(|flaw| println!("    {flaw}"));
+    println!("{}", outcome.verdict);
+    tell(&streams::write(&plan, &outcome, build_of(&program)), arguments.report.as_deref())?;
+    Ok(outcome.is_clean())
+}
+
+fn build_of(program: &Path) -> &'static str {
+    if program.components().any(|part| part.as_os_str() == "release") { "release" } else { "debug" }
+}
+
+/// Writes a report, or shows it.
+fn tell(text: &str, file: Option<&Path>) -> std::io::Result<()> {
+    match file {
+        Some(file) => std::fs::write(file, text),
+        None => {
+            println!("{text}");
+            Ok(())
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! `/ws`: live messages to one watcher.
 //!
-//! The watcher gives its place in the URL (`epoch`, `seq`), if it has one. The first message is a *hello*; if it says `recovered`, all
+//! The watcher gives its place in the URL (`epoch`, `seq`), if it has one. The first message is a *hello*, before which a server that
+//! starts without its database tells only how it is; if it says `recovered`, all
 //! that was missed follows, then what happens. `batch=1` asks for arrays of messages instead of single ones: far fewer frames when
 //! much happens. A watcher that can't keep up gets a *gap* and goes on with what is new. One whose session or token is over is closed with code 1008.
 
@@ -29,6 +30,9 @@ use crate::server::{
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// How long a watcher may take to accept a message.
 const SEND_LIMIT: Duration = Duration::from_secs(20);
+
+/// How long a place is waited for that this server hasn't come to, and how often a watcher hears of a server without a stream.
+const PLACE_LIMIT: Duration = Duration::from_secs(1);
 
 /// How many may watch at once. A connection that became a socket gives its place among the connections back.
 const MOST_WATCHERS: usize = 10_000;
@@ -76,19 +80,13 @@ pub(super) async fn watch(
 
 async fn serve(socket: WebSocket, hub: Hub, wishes: Wishes, gate: Gate, caller: Caller) {
     let known = wishes.epoch.zip(wishes.seq).map(|(epoch, seq)| Position { epoch, seq });
-    let subscription = hub.subscribe(known.as_ref());
-    drop(hub);
     let (sink, mut inbox) = socket.split();
-    let next = match &known {
-        Some(known) if subscription.recovered => known.seq + 1,
-        _ => subscription.position.seq + 1,
-    };
-    let mut watcher = Watcher { sink, batch: wishes.batch.as_deref() == Some("1"), next };
+    let mut watcher = Watcher { sink, batch: wishes.batch.as_deref() == Some("1"), next: 0 };
     // Whatever the watcher says is read and dropped: that is how its closing is noticed, and how pings are answered.
     let listening = async { while let Some(Ok(_)) = inbox.next().await {} };
     tokio::select! {
         () = listening => {}
-        _ = watcher.run(subscription) => {}
+        _ = watcher.watch(hub, known) => {}
         () = gate.ended(&caller) => watcher.send_away().await,
     }
 }
@@ -104,7 +102,21 @@ struct Watcher {
 struct Gone;
 
 impl Watcher {
-    async fn run(&mut self, subscription: Subscription) -> Result<(), Gone> {
+    async fn watch(&mut self, hub: Hub, known: Option<Position>) -> Result<(), Gone> {
+        while tokio::time::timeout(PLACE_LIMIT, hub.comes_to(known.as_ref())).await.is_err() && !hub.is_known() {
+            self.say_server(hub.server()).await?;
+        }
+        let subscription = hub.subscribe(known.as_ref());
+        // The server may stop meanwhile.
+        drop(hub);
+        self.next = match known {
+            Some(known) if subscription.recovered => known.seq + 1,
+            _ => subscription.position.seq + 1,
+        };
+        self.follow(subscription).await
+    }
+
+    async fn follow(&mut self, subscription: Subscription) -> Result<(), Gone> {
         let Subscription { position, recovered, missed, mut frames, mut server } = subscription;
         self.say(LiveMessage::Hello { position, recovered }).await?;
         let state = server.borrow_and_update().clone();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::value::RawValue;
+use taskscope_wire::Position;
 
 use super::PULSE;
 use crate::server::{
@@ -57,18 +58,28 @@ async fn listen(store: &Store, recorder: &Recorder, hub: &Hub) -> Result<(), Sto
 }
 
 pub(super) async fn catch_up(store: &Store, hub: &Hub) -> Result<(), StoreError> {
-    let known = hub.position();
-    let current = store.position().await?;
-    let mut after = if known.epoch == current.epoch { known.seq } else { current.seq - PRELOADED_MESSAGES };
+    let Position { mut epoch, seq: mut after } = hub.position();
+    if epoch.is_empty() {
+        (epoch, after) = from(store.position().await?);
+    }
     loop {
         let (position, batches) = store.batches_after(after, CATCH_UP).await?;
-        let Some(last) = batches.last().map(|batch| batch.last_seq) else {
-            hub.catch_up(&position, Vec::new());
-            return Ok(());
-        };
+        if position.epoch != epoch {
+            (epoch, after) = from(position);
+            continue;
+        }
+        let last = batches.last().filter(|_| batches.len() as i64 == CATCH_UP).map(|batch| batch.last_seq);
         hub.catch_up(&position, batches.into_iter().map(|batch| (batch.first_seq, split(&batch.messages))).collect());
-        after = last;
+        match last {
+            Some(last) => after = last,
+            None => return Ok(()),
+        }
     }
+}
+
+/// From where on a stream is loaded that is new here.
+fn from(position: Position) -> (String, i64) {
+    (position.epoch, position.seq - PRELOADED_MESSAGES)
 }
 
 /// The messages of a stored JSON array, each as its text.

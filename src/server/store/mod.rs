@@ -19,6 +19,7 @@ mod history;
 mod kept;
 mod metrics;
 mod partitions;
+mod pulse;
 mod queue;
 mod redaction;
 mod replica;
@@ -47,6 +48,7 @@ pub use events::StoredBatch;
 pub use export::Export;
 pub use foreign::{ForeignChange, ForeignRow};
 use kept::Kept;
+use pulse::Pulse;
 pub use redaction::{ExecutionTexts, StoredRules};
 use replica::Replica;
 pub use replica::ReplicaState;
@@ -55,6 +57,8 @@ pub use workers::{Replaced, StallRules, UsualTime};
 
 /// How long a read may take. Postgres is told, and the client side gives up a little later, for a server that is frozen.
 const READ_LIMIT: Duration = Duration::from_secs(5);
+/// How long a sign of life may take. With the pause between two, readers know within two seconds that there is none.
+const PULSE_LIMIT: Duration = Duration::from_secs(1);
 
 /// How many connections read first of all, and are kept. Each has to learn all partitions and plan every query, which takes longer than answering it, so
 /// that few answer faster than many that take turns.
@@ -80,6 +84,7 @@ pub struct Store {
     pool: PgPool,
     readers: PgPool,
     batches: Kept,
+    pulse: Pulse,
     replica: Option<Replica>,
 }
 
@@ -138,6 +143,7 @@ impl Store {
             readers: readers.connect_lazy_with(options.clone()),
             pool: pool.connect_lazy_with(options),
             batches: Kept::default(),
+            pulse: Pulse::default(),
             replica: None,
         }
     }
@@ -161,12 +167,11 @@ impl Store {
     /// Asks Postgres for a sign of life.
     ///
     /// # Errors
-    /// There was none within a second and a half.
+    /// There was none within a second.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        let ping = sqlx::query_scalar!("select 1 as one").fetch_one(&self.pool);
-        match tokio::time::timeout(Duration::from_millis(1500), ping).await {
-            Ok(answer) => answer.map(|_| ()).map_err(Into::into),
-            Err(_) => Err(StoreError::Unavailable("no answer within 1.5 s".to_owned())),
+        match tokio::time::timeout(PULSE_LIMIT, self.pulse.feel(&self.pool.connect_options())).await {
+            Ok(answer) => answer.map_err(Into::into),
+            Err(_) => Err(StoreError::Unavailable(format!("no answer within {} s", PULSE_LIMIT.as_secs()))),
         }
     }
 
@@ -191,6 +196,7 @@ impl Store {
     /// Closes all connections.
     pub async fn close(&self) {
         self.batches.close().await;
+        self.pulse.close().await;
         if let Some(replica) = &self.replica {
             replica.close().await;
         }
