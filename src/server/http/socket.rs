@@ -15,8 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::{SinkExt, StreamExt, stream::SplitSink};
-use serde::Deserialize;
-use taskscope_wire::{ErrorBody, LiveMessage, Position, ServerState};
+use taskscope_wire::{ErrorBody, LiveMessage, ServerState, WatchQuery};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::{admit::Doors, error::ApiError};
@@ -32,14 +31,6 @@ const SEND_LIMIT: Duration = Duration::from_secs(20);
 
 /// How many may watch at once. A connection that became a socket gives its place among the connections back.
 const MOST_WATCHERS: usize = 10_000;
-
-/// What a watcher asks for.
-#[derive(Debug, Deserialize)]
-pub(super) struct Wishes {
-    epoch: Option<String>,
-    seq: Option<i64>,
-    batch: Option<String>,
-}
 
 /// Watch what happens, live. Messages are described with the schemas `LiveEvent`, `AnalysisEvent` (whose data
 /// is a `Run`, `Progress` or `ProposalsCreated`) and `ServerState`.
@@ -59,7 +50,7 @@ pub(super) async fn watch(
     State(hub): State<Hub>,
     State(doors): State<Doors>,
     Extension(caller): Extension<Caller>,
-    axum::extract::Query(wishes): axum::extract::Query<Wishes>,
+    axum::extract::Query(wishes): axum::extract::Query<WatchQuery>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
     if hub.watchers() >= MOST_WATCHERS {
@@ -74,8 +65,8 @@ pub(super) async fn watch(
         .on_upgrade(move |socket| serve(socket, hub, wishes, doors.gate, caller))
 }
 
-async fn serve(socket: WebSocket, hub: Hub, wishes: Wishes, gate: Gate, caller: Caller) {
-    let known = wishes.epoch.zip(wishes.seq).map(|(epoch, seq)| Position { epoch, seq });
+async fn serve(socket: WebSocket, hub: Hub, wishes: WatchQuery, gate: Gate, caller: Caller) {
+    let known = wishes.known();
     let subscription = hub.subscribe(known.as_ref());
     drop(hub);
     let (sink, mut inbox) = socket.split();
@@ -83,7 +74,7 @@ async fn serve(socket: WebSocket, hub: Hub, wishes: Wishes, gate: Gate, caller: 
         Some(known) if subscription.recovered => known.seq + 1,
         _ => subscription.position.seq + 1,
     };
-    let mut watcher = Watcher { sink, batch: wishes.batch.as_deref() == Some("1"), next };
+    let mut watcher = Watcher { sink, batch: wishes.wants_arrays(), next };
     // Whatever the watcher says is read and dropped: that is how its closing is noticed, and how pings are answered.
     let listening = async { while let Some(Ok(_)) = inbox.next().await {} };
     tokio::select! {
