@@ -100,6 +100,7 @@ impl Dashboard {
             LiveMessage::Hello { position, recovered } => self.greet(position, recovered),
             LiveMessage::Gap { to, .. } => {
                 self.advance(to);
+                self.forgotten = self.forgotten.max(to);
                 Next::Refetch
             }
             LiveMessage::Changed { seq } => {
@@ -199,8 +200,11 @@ impl Dashboard {
         let first = !std::mem::replace(&mut self.streaming, true);
         if !resumed {
             self.recent.clear();
-            self.forgotten = 0;
             self.position = Some(position);
+        }
+        if let Some(position) = self.position.as_ref().filter(|_| !resumed || first) {
+            // What came before was never heard.
+            self.forgotten = position.seq;
         }
         if resumed && first { Next::Go } else { Next::Refetch }
     }

@@ -266,3 +266,16 @@ fn what_came_after_a_place_is_told_as_long_as_it_is_remembered() {
     assert_eq!([since(10), since(11), since(REMEMBERED as i64 + 10), since(9_999)], [None, Some(REMEMBERED), Some(1), Some(0)]);
     assert_eq!(dashboard.since(&Position { epoch: "another".to_owned(), seq: 0 }), Some(vec![]));
 }
+
+#[test]
+fn what_was_never_heard_is_not_taken_for_nothing() {
+    let mut dashboard = connected();
+    assert_eq!(dashboard.apply(LiveMessage::Gap { from: 11, to: 20 }), Next::Refetch);
+    assert_eq!(dashboard.since(&position(15)), None);
+    assert_eq!(dashboard.since(&position(20)), Some(vec![]));
+    assert_eq!(dashboard.load_metrics(snapshot(15, vec![])), Next::Refetch, "it lacks what the gap hides");
+    assert_eq!(dashboard.apply(hello(30, false)), Next::Refetch);
+    assert_eq!(dashboard.since(&position(29)), None);
+    assert_eq!(dashboard.since(&position(30)), Some(vec![]));
+    assert_eq!(connected().since(&position(9)), None, "the stream began at 10");
+}

@@ -1,9 +1,11 @@
 //! Batches of native events as they arrive: bodies of `POST /api/v1/events`, and messages of an event stream.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
 
-use crate::{NativeEvent, TaskEvent};
+use crate::{NativeEvent, TaskEvent, clean};
 
 /// Events in one batch.
 pub const LARGEST_BATCH: usize = 10_000;
@@ -41,7 +43,24 @@ pub enum BatchError {
     TooLarge(usize),
 }
 
-/// Takes a cleaned text apart into its events. One that is wrong costs no other.
+/// Cleans a batch as [`clean`] does, lines one by one: what one of them leaves open has no say in the others.
+#[must_use]
+pub fn clean_batch(body: &[u8], form: BatchForm) -> Cow<'_, str> {
+    let whole = clean(body);
+    let is_one = match form {
+        BatchForm::Array => true,
+        BatchForm::Lines => false,
+        BatchForm::Any => whole.trim_start().starts_with('[') || serde_json::from_str::<&RawValue>(&whole).is_ok(),
+    };
+    // What needed no cleaning needs none line by line.
+    if is_one || matches!(whole, Cow::Borrowed(_)) {
+        return whole;
+    }
+    let lines: Vec<Cow<'_, str>> = body.split(|byte| *byte == b'\n').map(clean).collect();
+    Cow::Owned(lines.join("\n"))
+}
+
+/// Takes a text that was cleaned by [`clean_batch`] apart into its events. One that is wrong costs no other.
 ///
 /// # Errors
 /// The text is no batch, or too large a one.
@@ -102,6 +121,19 @@ mod tests {
             assert_eq!(count(&text, BatchForm::Any), Ok(counts), "{text}");
         }
         assert!(matches!(count("[nonsense", BatchForm::Any), Err(BatchError::Invalid(_))));
+    }
+
+    #[test]
+    fn what_a_line_leaves_open_has_no_say_in_the_others() {
+        let good = r#"{"type": "task_completed", "task_id": "1", "timestamp": "2026-11-21", "result": "a\u0000b"}"#;
+        let open = format!(r#"{{"type": "{}"#, "[{".repeat(crate::MAX_DEPTH));
+        let text = format!("{open}\n{}\n{good}\n{open}\n{good}", "[".repeat(crate::MAX_DEPTH + 1));
+        for form in [BatchForm::Lines, BatchForm::Any] {
+            let text = clean_batch(text.as_bytes(), form);
+            let events = decode_batch(&text, form, crate::time::parse("2026-11-22").unwrap()).unwrap();
+            let texts: Vec<_> = events.iter().filter(|event| event.event.is_ok()).map(|event| event.text).collect();
+            assert_eq!((events.len(), texts), (5, vec![good.replace("\\u", "\\\\u").as_str(); 2]), "{form:?}");
+        }
     }
 
     #[test]

@@ -3,8 +3,9 @@ use std::borrow::Cow;
 /// Arrays and objects nested deeper than this are replaced by a sentence.
 pub const MAX_DEPTH: usize = 64;
 
-/// Numbers with more digits, or an exponent beyond this, become strings: Postgres refuses what `numeric` can't hold.
-const MAX_NUMBER: usize = 400;
+/// Numbers with more digits, or an exponent beyond this, become strings, as does what is too large for a float: Postgres refuses what `numeric`
+/// can't hold, and we could not read it back.
+const MAX_NUMBER: usize = 300;
 
 /// Makes any body that a client calls JSON acceptable to serde and to Postgres, so that no event is lost for a value:
 ///
@@ -13,7 +14,7 @@ const MAX_NUMBER: usize = 400;
 /// | invalid UTF-8 | U+FFFD |
 /// | `\u0000`, half of a surrogate pair | the same six characters as visible text |
 /// | `NaN`, `Infinity`, `-Infinity` (Python's `json.dumps`) | `null` |
-/// | `1e999999`, a number of more than 400 digits | a string with its text |
+/// | `1e999999`, a number of more than 300 digits | a string with its text |
 /// | arrays and objects nested deeper than [`MAX_DEPTH`] | a string that says so |
 ///
 /// Whatever else is not JSON stays as it is, for the parser to report.
@@ -162,7 +163,7 @@ fn is_too_large(token: &[u8]) -> bool {
     let is_number =
         mantissa.bytes().any(|b| b.is_ascii_digit()) && mantissa.bytes().all(|b| matches!(b, b'-' | b'.' | b'0'..=b'9'));
     let large_exponent = exponent.parse::<i64>().map_or(exponent.len() > 4, |e| e.unsigned_abs() > MAX_NUMBER as u64);
-    is_number && (mantissa.len() > MAX_NUMBER || large_exponent)
+    is_number && (mantissa.len() > MAX_NUMBER || large_exponent || text.parse::<f64>().is_ok_and(f64::is_infinite))
 }
 
 #[cfg(test)]
@@ -193,6 +194,8 @@ mod tests {
     fn numbers_that_json_or_postgres_refuse() {
         assert_eq!(cleaned("[NaN, Infinity, -Infinity]"), serde_json::json!([null, null, null]));
         assert_eq!(cleaned("[1e999999, -1E-999999]"), serde_json::json!(["1e999999", "-1E-999999"]));
+        assert_eq!(clean(b"[1e309, -2e308, 123e297]"), r#"["1e309", "-2e308", 123e297]"#, "a float ends at 1.8e308");
+        assert_eq!(cleaned(&format!("[{}]", "9".repeat(310)))[0], "9".repeat(310));
         assert_eq!(cleaned(&format!("[{}]", "9".repeat(500)))[0], "9".repeat(500));
         assert_eq!(clean(b"[1180591620717411303424, 1e300]"), "[1180591620717411303424, 1e300]");
         assert_eq!(cleaned(r#"["NaN", "1e999999"]"#), serde_json::json!(["NaN", "1e999999"]));

@@ -1,6 +1,6 @@
 use std::{fmt, str::FromStr};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A moment of the log that pages are counted by: what is created or arrives later doesn't shift them. Its text is for passing on, not
@@ -30,6 +30,8 @@ impl FromStr for Cursor {
     fn from_str(text: &str) -> Result<Self, ParseCursorError> {
         let (micros, last_id) = text.trim().split_once('.').ok_or(ParseCursorError)?;
         let until = micros.parse().ok().and_then(DateTime::from_timestamp_micros).ok_or(ParseCursorError)?;
+        // No page of history has another year, and arithmetic with such a time, and Postgres, have their ends.
+        let until = Some(until).filter(|until| (1970..=9999).contains(&until.year())).ok_or(ParseCursorError)?;
         let last_id = last_id.parse().map_err(|_| ParseCursorError)?;
         Ok(Self { until, last_id })
     }
@@ -58,7 +60,7 @@ mod tests {
         assert_eq!(cursor.to_string().parse(), Ok(cursor));
         let json = serde_json::to_string(&cursor).unwrap();
         assert_eq!(serde_json::from_str::<Cursor>(&json).unwrap(), cursor);
-        for bad in ["", "17", "x.1", "1.x", "9223372036854775807.1", "1.1.1"] {
+        for bad in ["", "17", "x.1", "1.x", "9223372036854775807.1", "8210266876799999999.1", "-1.1", "1.1.1"] {
             assert_eq!(bad.parse::<Cursor>(), Err(ParseCursorError), "{bad}");
         }
     }

@@ -1,5 +1,5 @@
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::Json;
 
@@ -130,9 +130,14 @@ pub struct Finish {
     /// The stack trace, whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_traceback: Option<String>,
-    /// A preview of what it returned.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// A preview of what it returned. A null that it returned is not the same as nothing known.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub result: Option<Json>,
+}
+
+/// Reads what is there, a null too.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Json>, D::Error> {
+    Json::deserialize(deserializer).map(Some)
 }
 
 /// What one event may hold. Longer names are refused, longer texts are cut with a marker.
@@ -217,5 +222,19 @@ pub mod limits {
             return json;
         }
         Json::string(&format!("{} … (cut: {} bytes in all)", &text[..text.floor_char_boundary(most)], text.len()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_null_that_was_returned_survives_the_spool() {
+        for result in [Some(Json::from(serde_json::Value::Null)), Some(Json::string("x")), None] {
+            let finish = Finish { result, ..Finish::default() };
+            let kept = serde_json::to_string(&finish).unwrap();
+            assert_eq!(serde_json::from_str::<Finish>(&kept).unwrap(), finish, "{kept}");
+        }
     }
 }

@@ -56,6 +56,10 @@ impl Heartbeat {
     /// # Errors
     /// A sentence that names the field and what is allowed.
     pub fn decode(text: &str) -> Result<Self, String> {
+        // serde would read an array as the fields of the struct, too.
+        if text.trim_start().starts_with('[') {
+            return Err("a heartbeat must be a JSON object, not an array".to_owned());
+        }
         let beat: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
         beat.check()?;
         Ok(beat)

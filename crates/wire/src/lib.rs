@@ -38,7 +38,7 @@ pub use analysis::{
     Progress, Project, Proposal, ProposalQuery, ProposalStatus, ProposalsCreated, Recommendation, Review, Run, RunError,
     RunLogLine, RunQuery, RunStarted, RunStatus, TriggerType,
 };
-pub use batch::{BatchError, BatchEvent, BatchForm, LARGEST_BATCH, decode_batch};
+pub use batch::{BatchError, BatchEvent, BatchForm, LARGEST_BATCH, clean_batch, decode_batch};
 pub use clean::{MAX_DEPTH, clean};
 pub use cursor::{Cursor, ParseCursorError};
 pub use dead_letter::{DeadLetter, DeadLetterQuery, Replayed};
@@ -46,7 +46,7 @@ pub use event::{Attribution, EventKind, Finish, Source, TaskEvent, limits};
 pub use heartbeat::Heartbeat;
 pub use json::Json;
 pub use knowledge::{Atom, AtomKind, AtomQuery, AtomStatus, AtomVersion, Message, MessageQuery, Topic, TopicQuery};
-pub use live::{LiveData, LiveEvent, LiveMessage, Position, Previous, ServerState};
+pub use live::{LiveData, LiveEvent, LiveMessage, Position, Previous, ServerState, WatchQuery};
 pub use metrics::{Metrics, TaskMetrics, TrendPoint, time_window};
 pub use native::{BatchItem, BatchOutcome, NativeEvent, NativeKind, Numbering};
 pub use page::{Page, check_page};

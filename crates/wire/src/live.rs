@@ -13,6 +13,28 @@ pub struct Position {
     pub seq: i64,
 }
 
+/// What a watcher asks for in the URL of `/ws`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct WatchQuery {
+    epoch: Option<String>,
+    seq: Option<i64>,
+    batch: Option<String>,
+}
+
+impl WatchQuery {
+    /// The place that it knows, if it names all of it.
+    #[must_use]
+    pub fn known(&self) -> Option<Position> {
+        self.epoch.clone().zip(self.seq).map(|(epoch, seq)| Position { epoch, seq })
+    }
+
+    /// Whether it wants arrays of messages.
+    #[must_use]
+    pub fn wants_arrays(&self) -> bool {
+        self.batch.as_deref() == Some("1")
+    }
+}
+
 /// A change of one execution, as `/ws` sends it and as the live feed shows it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

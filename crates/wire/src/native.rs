@@ -114,6 +114,10 @@ impl NativeEvent {
             let error = format!("an event must be at most {} bytes long, this one has {}", limits::EVENT, text.len());
             return (None, Err(error));
         }
+        // serde would read an array as the fields of the struct, too.
+        if text.trim_start().starts_with('[') {
+            return (None, Err("an event must be a JSON object, not an array".to_owned()));
+        }
         match serde_json::from_str::<Self>(text) {
             Ok(mut event) => {
                 let id = event.event_id.take().filter(|id| id.len() <= limits::NAME);
@@ -257,6 +261,7 @@ mod tests {
                 r#"{"type": "task_failed", "task_id": "1", "timestamp": "2026-11-21", "started_at": "0001-01-01T00:00:00Z"}"#,
                 "started_at",
             ),
+            (r#"["task_started", "1", "t", "2026-11-21"]"#, "not an array"),
             (r#"{"type": "exploded", "task_id": "1", "task_name": "t", "timestamp": "2026-11-21"}"#, "task_completed"),
             (r#"{"type": "task_started", "task_id": "1", "task_name": "t", "timestamp": "2026-11-21", "attempt": 0}"#, "attempt"),
             (r#"{"type": "task_completed", "task_id": "1", "timestamp": "2026-11-21", "duration_ms": -1}"#, "duration_ms"),

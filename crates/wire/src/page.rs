@@ -28,14 +28,16 @@ impl<T> Page<T> {
     }
 }
 
+/// The last page that can be asked for, whatever there is.
+pub(crate) const LAST_PAGE: u32 = 1_000_000_000;
+
 /// Checks which page is asked for, and of what size.
 ///
 /// # Errors
 /// A sentence that names the parameter and what is allowed.
 pub fn check_page(page: i64, page_size: i64) -> Result<(), String> {
-    const LAST: i64 = 1_000_000_000;
-    if !(1..=LAST).contains(&page) {
-        return Err(format!("page must be 1 to {LAST}, not {page}"));
+    if !(1..=i64::from(LAST_PAGE)).contains(&page) {
+        return Err(format!("page must be 1 to {LAST_PAGE}, not {page}"));
     }
     if !(1..=Page::<()>::LARGEST).contains(&page_size) {
         return Err(format!("page_size must be 1 to {}, not {page_size}", Page::<()>::LARGEST));

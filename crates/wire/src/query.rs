@@ -1,9 +1,9 @@
 use std::fmt;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{Cursor, TaskStatus, search::Search, time};
+use crate::{Cursor, TaskStatus, page::LAST_PAGE, search::Search, time};
 
 /// Bounds of a page of history.
 pub mod page_size {
@@ -113,7 +113,7 @@ impl HistoryQuery {
                 "queue" => query.queue = Some(text(name, value)?),
                 "min_duration_ms" => query.min_duration_ms = Some(number(name, value, 0, i64::MAX)?),
                 "max_duration_ms" => query.max_duration_ms = Some(number(name, value, 0, i64::MAX)?),
-                "page" => query.page = number(name, value, 1, u32::MAX)?,
+                "page" => query.page = number(name, value, 1, LAST_PAGE)?,
                 "cursor" => {
                     let invalid = |_| InvalidQuery::new(name, "must be the cursor of a page of history", value);
                     query.cursor = Some(value.parse().map_err(invalid)?);
@@ -202,7 +202,9 @@ fn flag(parameter: &str, value: &str) -> Result<bool, InvalidQuery> {
 fn date(parameter: &str, value: &str) -> Result<DateTime<Utc>, InvalidQuery> {
     // A `+` of an offset that was not escaped in the URL arrives as a space.
     let escaped = value.trim().replace(' ', "+");
-    time::parse(value).or_else(|| time::parse(&escaped)).ok_or_else(|| {
+    let date = time::parse(value).or_else(|| time::parse(&escaped));
+    // Years beyond are for neither Postgres nor ISO 8601.
+    date.filter(|date| (1..=9999).contains(&date.year())).ok_or_else(|| {
         InvalidQuery::new(parameter, "must be an ISO 8601 date or time such as 2026-11-21 or 2026-11-21T10:30:00Z", value)
     })
 }
@@ -267,6 +269,8 @@ mod tests {
         let cases = [
             ("start_date", "invalid"),
             ("end_date", "2026-02-30"),
+            ("end_date", "+262142-12-31"),
+            ("start_date", "-0001-01-01"),
             ("status", "done"),
             ("page", "0"),
             ("page", "-1"),

@@ -9,7 +9,9 @@ use axum::{
 };
 use chrono::Utc;
 use serde_json::json;
-use taskscope_wire::{BatchForm, BatchItem, BatchOutcome, ErrorBody, NativeEvent, clean, decode_batch, taskiq as protocol};
+use taskscope_wire::{
+    BatchForm, BatchItem, BatchOutcome, ErrorBody, NativeEvent, clean, clean_batch, decode_batch, taskiq as protocol,
+};
 
 use super::{
     error::ApiError,
@@ -46,7 +48,7 @@ pub(super) async fn native(
         _ => return Err(ApiError::UnsupportedType("application/json or application/x-ndjson")),
     };
     let body = body.map_err(refused_body)?;
-    let text = clean(&body);
+    let text = clean_batch(&body, form);
     let decoded = decode_batch(&text, form, Utc::now())?;
     let mut events = Vec::with_capacity(decoded.len());
     let mut results = Vec::with_capacity(decoded.len());

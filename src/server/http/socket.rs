@@ -16,8 +16,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::{SinkExt, StreamExt, stream::SplitSink};
-use serde::Deserialize;
-use taskscope_wire::{ErrorBody, LiveMessage, Position, ServerState};
+use taskscope_wire::{ErrorBody, LiveMessage, Position, ServerState, WatchQuery};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::{admit::Doors, error::ApiError};
@@ -37,14 +36,6 @@ const PLACE_LIMIT: Duration = Duration::from_secs(1);
 /// How many may watch at once. A connection that became a socket gives its place among the connections back.
 const MOST_WATCHERS: usize = 10_000;
 
-/// What a watcher asks for.
-#[derive(Debug, Deserialize)]
-pub(super) struct Wishes {
-    epoch: Option<String>,
-    seq: Option<i64>,
-    batch: Option<String>,
-}
-
 /// Watch what happens, live. Messages are described with the schemas `LiveEvent`, `AnalysisEvent` (whose data
 /// is a `Run`, `Progress` or `ProposalsCreated`) and `ServerState`.
 #[utoipa::path(
@@ -63,7 +54,7 @@ pub(super) async fn watch(
     State(hub): State<Hub>,
     State(doors): State<Doors>,
     Extension(caller): Extension<Caller>,
-    axum::extract::Query(wishes): axum::extract::Query<Wishes>,
+    axum::extract::Query(wishes): axum::extract::Query<WatchQuery>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
     if hub.watchers() >= MOST_WATCHERS {
@@ -78,10 +69,10 @@ pub(super) async fn watch(
         .on_upgrade(move |socket| serve(socket, hub, wishes, doors.gate, caller))
 }
 
-async fn serve(socket: WebSocket, hub: Hub, wishes: Wishes, gate: Gate, caller: Caller) {
-    let known = wishes.epoch.zip(wishes.seq).map(|(epoch, seq)| Position { epoch, seq });
+async fn serve(socket: WebSocket, hub: Hub, wishes: WatchQuery, gate: Gate, caller: Caller) {
+    let known = wishes.known();
     let (sink, mut inbox) = socket.split();
-    let mut watcher = Watcher { sink, batch: wishes.batch.as_deref() == Some("1"), next: 0 };
+    let mut watcher = Watcher { sink, batch: wishes.wants_arrays(), next: 0 };
     // Whatever the watcher says is read and dropped: that is how its closing is noticed, and how pings are answered.
     let listening = async { while let Some(Ok(_)) = inbox.next().await {} };
     tokio::select! {

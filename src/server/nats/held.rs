@@ -4,7 +4,7 @@ use std::{pin::pin, time::Duration};
 
 use async_nats::jetstream::{AckKind, Message};
 use chrono::Utc;
-use taskscope_wire::{BatchForm, TaskEvent, clean, decode_batch, limits};
+use taskscope_wire::{BatchForm, TaskEvent, clean_batch, decode_batch, limits};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::server::{
@@ -58,7 +58,7 @@ impl Keeper {
         let mut refused = 0;
         for message in messages {
             let known = events.len();
-            let text = clean(&message.payload);
+            let text = clean_batch(&message.payload, BatchForm::Any);
             for (event, reason) in read(&text, &mut events) {
                 refused += 1;
                 self.bury(message, event, &reason).await;

@@ -107,7 +107,8 @@ fn values_of(key: &str, typed: &str, known: &Known) -> Vec<Completion> {
     // Those that begin so, then those that only hold it.
     let (begin, rest): (Vec<_>, Vec<_>) = values.into_iter().partition(|value| starts_with(value, typed));
     let hold = rest.into_iter().filter(|value| value.to_lowercase().contains(&typed.to_lowercase()));
-    begin.into_iter().chain(hold).take(MOST).map(whole).collect()
+    let is_name = matches!(key.to_ascii_lowercase().as_str(), "task" | "worker" | "queue");
+    begin.into_iter().chain(hold).take(MOST).map(|value| whole(value, is_name)).collect()
 }
 
 fn starts_with(word: &str, typed: &str) -> bool {
@@ -118,9 +119,13 @@ fn unfinished(text: String, hint: &'static str) -> Completion {
     Completion { text, hint, is_whole: false }
 }
 
-fn whole(value: String) -> Completion {
-    let is_plain = is_plain_value(&value) || value.starts_with(['<', '>']);
-    let text = if is_plain { value } else { format!("\"{}\"", value.replace('\\', r"\\").replace('"', "\\\"")) };
+/// A name is quoted where the search would read it as something else; other values are written as they are.
+fn whole(value: String, is_name: bool) -> Completion {
+    let text = if !is_name || is_plain_value(&value) {
+        value
+    } else {
+        format!("\"{}\"", value.replace('\\', r"\\").replace('"', "\\\""))
+    };
     Completion { text, hint: "", is_whole: true }
 }
 
@@ -133,7 +138,7 @@ mod tests {
     fn known() -> Known {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         Known {
-            task_names: names(&["embed_task", "score_task", "rescore", "odd \"name\""]),
+            task_names: names(&["embed_task", "score_task", "rescore", "odd \"name\"", "<lambda> 1"]),
             workers: names(&["web-1:41"]),
             queues: names(&["bulk", "default"]),
             param_keys: names(&["message_id", "user.name"]),
@@ -161,6 +166,8 @@ mod tests {
             ("task:score|", "score", vec!["score_task", "rescore"]),
             ("task:odd|", "odd", vec!["\"odd \\\"name\\\"\""]),
             ("task:\"odd |", "\"odd ", vec!["\"odd \\\"name\\\"\""]),
+            ("task:<|", "<", vec!["\"<lambda> 1\""]),
+            ("duration:<|", "<", vec!["<100ms"]),
             ("param|", "param", vec!["params."]),
             ("params.|", "params.", vec!["params.message_id:", "params.user.name:"]),
             ("params.us|:x", "params.us:", vec!["params.user.name:"]),
