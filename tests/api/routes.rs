@@ -5,7 +5,7 @@ use taskscope::server::http::{Access, RouteInfo};
 
 use crate::support::TestServer;
 
-pub const INVENTORY: [(&str, &str, Access); 141] = [
+pub const INVENTORY: [(&str, &str, Access); 143] = [
     ("ANY", "/api/{*rest}", Access::Viewer),
     ("DELETE", "/api/v1/accounts/{id}", Access::Admin),
     ("DELETE", "/api/v1/agents/{id}", Access::Admin),
@@ -54,6 +54,8 @@ pub const INVENTORY: [(&str, &str, Access); 141] = [
     ("GET", "/api/v1/topics/{id}", Access::Viewer),
     ("GET", "/healthz", Access::Anyone),
     ("GET", "/login", Access::Anyone),
+    ("GET", "/login/oidc", Access::Anyone),
+    ("GET", "/login/oidc/callback", Access::Anyone),
     ("GET", "/metrics", Access::Viewer),
     ("GET", "/monitoring", Access::Viewer),
     ("GET", "/monitoring/access", Access::Viewer),
