@@ -52,7 +52,7 @@ fn Row(
     change: Callback<(Uuid, AccountChange)>,
     remove: Callback<Account>,
 ) -> impl IntoView {
-    let Account { id, name, role, disabled, created_at, last_login_at, .. } = account.clone();
+    let Account { id, name, role, disabled, issuer, created_at, last_login_at, .. } = account.clone();
     let label = format!("Role of {name}");
     let turn = if disabled { "Enable" } else { "Disable" };
     view! {
@@ -60,13 +60,17 @@ fn Row(
             <th scope="row">
                 {name.clone()}
                 {disabled.then(|| view! { <span class="access-flag">"disabled"</span> })}
+                {issuer.clone().map(|issuer| view! { <span class="access-flag">"through "{issuer}</span> })}
             </th>
             <td>
-                <RoleSelect
-                    label
-                    role
-                    choose=move |role| change.run((id, AccountChange { role: Some(role), ..AccountChange::default() }))
-                />
+                {match issuer {
+                    // The provider says it, at each login.
+                    Some(_) => role.to_string().into_any(),
+                    None => {
+                        let choose = move |role| change.run((id, AccountChange { role: Some(role), ..AccountChange::default() }));
+                        view! { <RoleSelect label role choose/> }.into_any()
+                    }
+                }}
             </td>
             <td data-label="Made"><Timestamp at=created_at/></td>
             <td data-label="Last login">{last_login_at.map_or_else(|| "never".into_any(), |at| view! { <Timestamp at/> }.into_any())}</td>

@@ -131,19 +131,19 @@ fn Own(me: Me) -> impl IntoView {
             <Notice tone=Tone::Calm title="No login is asked for">
                 <p>
                     "Everybody who reaches this server may do everything; it listens to this machine only. Set "
-                    <code>"TASKSCOPE_LOGIN=accounts"</code> " to ask for one, or " <code>"TASKSCOPE_LOGIN=proxy"</code>
-                    " behind a proxy that people log in to."
+                    <code>"TASKSCOPE_LOGIN=accounts"</code> " to ask for one, " <code>"TASKSCOPE_LOGIN=oidc"</code>
+                    " for an OpenID provider, or " <code>"TASKSCOPE_LOGIN=proxy"</code> " behind a proxy that people log in to."
                 </p>
             </Notice>
         }
         .into_any();
     };
-    let session = me.session;
+    let password = me.password;
     view! {
         <section class="section" aria-labelledby="own-title">
             <h2 id="own-title">"You"</h2>
             <p class="access-own">"You are " <strong>{name}</strong> ", in the role " <strong>{me.role.to_string()}</strong> "."</p>
-            {session.then(|| view! { <OwnPassword/> })}
+            {password.then(|| view! { <OwnPassword/> })}
         </section>
     }
     .into_any()

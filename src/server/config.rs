@@ -2,6 +2,7 @@
 
 mod login;
 mod nats;
+mod oidc;
 
 use std::{
     net::SocketAddr,
@@ -17,7 +18,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use taskscope_workload::WorkloadConfig;
 
-pub use self::nats::NatsConfig;
+pub use self::{nats::NatsConfig, oidc::OidcSettings};
 use super::access::Login;
 
 /// What can be set. In `Leptos.toml` the same names stand in a table `[taskscope]`, without the prefix and in lower case.
@@ -40,9 +41,9 @@ pub struct Settings {
     /// What clients must send in `access-token` or as a bearer token to report events; on loopback none is needed.
     #[arg(long, env = "TASKSCOPE_INGEST_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub ingest_token: Option<String>,
-    /// Who is let in: `none` asks for no login, on loopback only; `accounts` asks for a name and a password; `proxy` believes the headers of a proxy
-    /// in front [default: none].
-    #[arg(long, env = "TASKSCOPE_LOGIN", value_name = "none|accounts|proxy")]
+    /// Who is let in: `none` asks for no login, on loopback only; `accounts` asks for a name and a password, or for a login through the OpenID provider
+    /// that is set; `oidc` for that alone; `proxy` believes the headers of a proxy in front [default: none].
+    #[arg(long, env = "TASKSCOPE_LOGIN", value_name = "none|accounts|oidc|proxy")]
     pub login: Option<String>,
     /// The password of the account `admin`, which is made where there is no admin yet.
     #[arg(long, env = "TASKSCOPE_ADMIN_PASSWORD", value_name = "PASSWORD", hide_env_values = true)]
@@ -50,6 +51,9 @@ pub struct Settings {
     /// Where people reach the server, such as <https://tasks.example.com>; with https, browsers send the session's cookie only encrypted.
     #[arg(long, env = "TASKSCOPE_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
+    /// The OpenID provider.
+    #[command(flatten)]
+    pub oidc: OidcSettings,
     /// Where a proxy that is believed calls from: addresses or networks, with commas between [default: 127.0.0.0/8,::1/128].
     #[arg(long, env = "TASKSCOPE_PROXY_ADDRESSES", value_name = "NETWORKS")]
     pub proxy_addresses: Option<String>,
@@ -196,8 +200,9 @@ impl Config {
             let text = field(&flags_and_env).clone().or_else(|| field(&from_file).clone());
             text.filter(|text| !text.is_empty())
         };
-        let login::Checked { login, public_url, ingest_token } = login::check(addr, given)?;
-        let mut host_names = host_names(given(|settings| &settings.host_names).as_deref().unwrap_or_default())?;
+        let login::Checked { login, public_url, ingest_token } =
+            login::check(addr, given, [&flags_and_env.oidc, &from_file.oidc])?;
+        let mut host_names = login::host_names(given(|settings| &settings.host_names).as_deref().unwrap_or_default())?;
         host_names.extend(public_url.as_ref().and_then(|url| url.host_str().map(str::to_ascii_lowercase)));
         let admin_password = given(|settings| &settings.admin_password).map(Into::into);
         let api_token = given(|settings| &settings.api_token).map(Into::into);
@@ -264,21 +269,6 @@ fn workload(flags_and_env: &Settings, from_file: &Settings, retention_days: u32)
     workload.retention.days = retention_days;
     workload.check().context("the settings of the task types are wrong")?;
     Ok(workload)
-}
-
-/// Names of hosts from a list, in lower case.
-fn host_names(list: &str) -> anyhow::Result<Vec<String>> {
-    let names = list.split(',').map(|name| name.trim().to_ascii_lowercase()).filter(|name| !name.is_empty());
-    names
-        .map(|name| {
-            let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
-            ensure!(
-                is_name,
-                "TASKSCOPE_HOST_NAMES must be names such as tasks.example.com, without scheme, port or *, not {name:?}"
-            );
-            Ok(name)
-        })
-        .collect()
 }
 
 /// `Leptos.toml` named by `LEPTOS_CONFIG`, in the working directory, or above the program.

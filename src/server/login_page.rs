@@ -14,6 +14,10 @@ pub(super) struct LoginPage {
     pub(super) name: String,
     /// Why the last try failed.
     pub(super) said: Option<Said>,
+    /// Whether a name and a password are asked for.
+    pub(super) passwords: bool,
+    /// What the OpenID provider is called, if people log in through one.
+    pub(super) provider: Option<String>,
 }
 
 /// Why somebody could not log in.
@@ -27,10 +31,25 @@ pub(super) enum Said {
     DatabaseAway,
     /// The server failed; the log says why, under this id.
     Failed(String),
+    /// Nobody has a password here.
+    NoPasswords,
+    /// The login was not begun in this browser, or too long ago, or it has counted.
+    NotBegun,
+    /// The OpenID provider gives no answer that is understood.
+    ProviderAway,
+    /// It lets them not in; in its word.
+    ProviderRefuses(String),
+    /// What it says is not as it must be; the log says why, under this id.
+    NotBelieved(String),
+    /// It knows them by this name, and nothing here lets them in.
+    NotLetIn(String),
+    /// The account of this name is disabled.
+    Disabled(String),
 }
 
 impl Said {
-    fn sentence(&self) -> String {
+    /// In words; `provider` is what the OpenID provider is called.
+    fn sentence(&self, provider: &str) -> String {
         match self {
             Self::Wrong => "The name or the password is wrong.".to_owned(),
             Self::TooMany(seconds) => format!("Too many tries. Come again in {seconds} seconds."),
@@ -38,6 +57,22 @@ impl Said {
                 "The database is not reachable, so nobody can log in now. Who is logged in still is.".to_owned()
             }
             Self::Failed(request) => format!("The server could not answer. Its log says why, under request {request}."),
+            Self::NoPasswords => format!("Nobody logs in with a password here. Log in with {provider}."),
+            Self::NotBegun => {
+                "This login was not begun in this browser, or more than ten minutes ago, or it was used already. Begin again."
+                    .to_owned()
+            }
+            Self::ProviderAway => {
+                format!("{provider} gives no answer, so nobody can log in with it now. Who is logged in still is.")
+            }
+            Self::ProviderRefuses(word) => format!("{provider} has not let you in: {word}."),
+            Self::NotBelieved(request) => {
+                format!("What {provider} says could not be verified. The server's log says why, under request {request}.")
+            }
+            Self::NotLetIn(name) => {
+                format!("{provider} knows you as {name}, but nobody has let you in here. Ask those who run this server.")
+            }
+            Self::Disabled(name) => format!("The account {name} is disabled here. Ask those who run this server."),
         }
     }
 }
@@ -46,8 +81,10 @@ impl LoginPage {
     /// The whole page.
     pub(super) fn shell(self, options: LeptosOptions) -> impl IntoView {
         provide_meta_context();
-        let Self { next, name, said } = self;
+        let Self { next, name, said, passwords, provider } = self;
         let failed = said.is_some();
+        let said = said.map(|said| said.sentence(provider.as_deref().unwrap_or("The OpenID provider")));
+        let through = form_urlencoded::Serializer::new("/login/oidc?".to_owned()).append_pair("next", &next).finish();
         view! {
             <!DOCTYPE html>
             <html lang="en">
@@ -73,7 +110,8 @@ impl LoginPage {
                                 <span>"Taskscope"</span>
                             </p>
                             <h1>"Log in"</h1>
-                            {said.map(|said| view! { <p class="task-form-error" id="login-error" role="alert">{said.sentence()}</p> })}
+                            {said.map(|said| view! { <p class="task-form-error" id="login-error" role="alert">{said}</p> })}
+                            {passwords.then(|| view! {
                             <div class="field">
                                 <label for="login-name">"Name"</label>
                                 <input
@@ -90,6 +128,10 @@ impl LoginPage {
                             </div>
                             <input type="hidden" name="next" value=next/>
                             <button type="submit" class="button button-primary">"Log in"</button>
+                            })}
+                            {provider.map(|provider| view! {
+                                <a class="button" class:button-primary=!passwords href=through>{format!("Log in with {provider}")}</a>
+                            })}
                         </form>
                     </main>
                 </body>

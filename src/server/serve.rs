@@ -19,7 +19,7 @@ use self::{
     upkeep::{Retention, index_days, keep_counts, keep_house, look_at_queues, take_pulse, watch_replica},
 };
 use super::{
-    access::{AccessError, Gate, Login},
+    access::{AccessError, Gate},
     config::{Config, NatsConfig},
     data_dir::DataDir,
     embedded_pg::EmbeddedPostgres,
@@ -233,7 +233,7 @@ async fn take_from_nats(nats: NatsConfig, recorder: Recorder, store: Store, hub:
 
 /// Lets people in, where a login is asked for.
 async fn open(gate: Gate, config: Config) -> anyhow::Result<()> {
-    if config.login == Login::Accounts {
+    if config.login.ways().is_some_and(|ways| ways.passwords) {
         while let Err(error) = gate.make_first_admin(config.admin_password.as_ref()).await {
             let AccessError::Store(error) = error else { return Err(error).context("TASKSCOPE_ADMIN_PASSWORD can't be used") };
             tracing::debug!(%error, "waiting for the database");

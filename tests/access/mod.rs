@@ -2,6 +2,8 @@
 
 mod accounts;
 mod inventory;
+mod oidc;
+mod oidc_attacks;
 mod proxy;
 mod shown;
 mod tokens;

@@ -55,6 +55,8 @@ pub const INVENTORY: [(&str, &str, Access); 143] = [
     ("GET", "/api/v1/topics/{id}", Access::Viewer),
     ("GET", "/healthz", Access::Anyone),
     ("GET", "/login", Access::Anyone),
+    ("GET", "/login/oidc", Access::Anyone),
+    ("GET", "/login/oidc/callback", Access::Anyone),
     ("GET", "/metrics", Access::Viewer),
     ("GET", "/monitoring", Access::Viewer),
     ("GET", "/monitoring/access", Access::Viewer),

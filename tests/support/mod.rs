@@ -3,6 +3,7 @@
 pub mod nats;
 mod postgres;
 mod program;
+pub mod provider;
 mod socket;
 mod statements;
 
@@ -72,8 +73,14 @@ impl TestServer {
 
     /// Starts a second server on the same database.
     pub async fn another(&self) -> Self {
+        self.another_with(|_| ()).await
+    }
+
+    /// The same, with settings that differ.
+    pub async fn another_with(&self, change: impl FnOnce(&mut Settings)) -> Self {
         let directory = TempDir::new().unwrap();
-        let settings = Settings { data_dir: Some(directory.path().to_owned()), ..self.settings.clone() };
+        let mut settings = Settings { data_dir: Some(directory.path().to_owned()), ..self.settings.clone() };
+        change(&mut settings);
         let mut this = Self {
             base: String::new(),
             database_url: self.database_url.clone(),
@@ -125,7 +132,7 @@ impl TestServer {
             self.until("the admin is there", async || accounts().await.is_ok_and(|rows| !rows.is_empty())).await;
             self.http = client_of(&self.log_in("admin", PASSWORD).await.unwrap());
         }
-        if self.settings.login.as_deref() != Some("proxy") {
+        if !matches!(self.settings.login.as_deref(), Some("proxy" | "oidc")) {
             self.until("the server is ready", async || self.get("/readyz").await.status() == StatusCode::OK).await;
         }
     }

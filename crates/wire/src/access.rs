@@ -66,6 +66,9 @@ pub struct Account {
     pub disabled: bool,
     /// Whether it logs in with a password, or otherwise through another service.
     pub has_password: bool,
+    /// The OpenID provider that it logs in through, and that says its role; none for one of this server's own.
+    #[serde(default)]
+    pub issuer: Option<String>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When it last logged in.
@@ -243,8 +246,11 @@ pub struct Me {
     pub name: Option<String>,
     /// What they may do.
     pub role: Role,
-    /// Whether they came by a login of this server, so that they can log out and may change their password.
+    /// Whether they came by a login of this server, so that they can log out.
     pub session: bool,
+    /// Whether they logged in with a password, which they may change.
+    #[serde(default)]
+    pub password: bool,
 }
 
 impl Me {

@@ -93,6 +93,9 @@ impl Gate {
                 Ok(())
             }
             Changed::LastAdmin => Err(AccessError::Conflict("no admin would be left: make another account one first")),
+            Changed::OfProvider => {
+                Err(AccessError::Conflict("the OpenID provider says its role and how it logs in: here it can only be disabled"))
+            }
             Changed::Unknown | Changed::NameTaken => Err(AccessError::NotFound("such account".to_owned())),
         }
     }
@@ -102,7 +105,7 @@ impl Gate {
     /// # Errors
     /// Who asks has no password, the current one is wrong, the new one isn't allowed, or the database doesn't answer.
     pub async fn change_password(&self, caller: &Caller, change: PasswordChange) -> Result<(), AccessError> {
-        let Via::Session { account, .. } = caller.via else {
+        let Via::Session { account, password: true, .. } = caller.via else {
             return Err(AccessError::Conflict("only who has logged in with a password can change it"));
         };
         let known = self.0.known.borrow().account(account).and_then(|stored| stored.password_hash.clone());
@@ -163,7 +166,8 @@ impl Gate {
     /// # Errors
     /// The password isn't allowed, or the database doesn't answer.
     pub async fn make_first_admin(&self, password: Option<&SecretString>) -> Result<(), AccessError> {
-        if self.accounts().await?.iter().any(|account| account.role == Role::Admin) {
+        // One of a provider can't log in without it.
+        if self.accounts().await?.iter().any(|account| account.role == Role::Admin && account.issuer.is_none()) {
             return Ok(());
         }
         let Some(password) = password else {

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use taskscope_wire::{Account, Role, Token};
 use uuid::Uuid;
 
-use super::{Refused, secret::Digest};
+use super::{Login, Refused, secret::Digest};
 use crate::server::store::{AccessRows, StoredAccount};
 
 /// Accounts, sessions and tokens as of one moment.
@@ -20,18 +20,17 @@ pub(super) struct Known {
 }
 
 impl Known {
-    pub(super) fn new(rows: AccessRows) -> Self {
+    /// What was read. A session of an account that couldn't log in any more is none.
+    pub(super) fn new(rows: AccessRows, login: &Login) -> Self {
+        let accounts: HashMap<_, _> = rows.accounts.into_iter().map(|stored| (stored.account.id, stored)).collect();
         let sessions = rows.sessions.into_iter().filter_map(|session| {
+            accounts.get(&session.account_id).filter(|stored| login.lets_in(&stored.account))?;
             let digest = Digest::try_from(session.digest).ok()?;
             Some((digest, (session.account_id, session.expires_at)))
         });
+        let sessions = sessions.collect();
         let tokens = rows.tokens.into_iter().filter_map(|stored| Some((Digest::try_from(stored.digest).ok()?, stored.token)));
-        Self {
-            version: Some(rows.version),
-            accounts: rows.accounts.into_iter().map(|stored| (stored.account.id, stored)).collect(),
-            sessions: sessions.collect(),
-            tokens: tokens.collect(),
-        }
+        Self { version: Some(rows.version), accounts, sessions, tokens: tokens.collect() }
     }
 
     pub(super) const fn version(&self) -> Option<i64> {
@@ -73,10 +72,10 @@ impl Known {
         (!disabled).then(some_day)
     }
 
-    /// The account of that name, whatever its capitals.
+    /// This server's own account of that name, whatever its capitals. One of an OpenID provider is told by its subject, never by its name.
     pub(super) fn account_named(&self, name: &str) -> Option<&StoredAccount> {
         let name = name.to_lowercase();
-        self.accounts.values().find(|stored| stored.account.name.to_lowercase() == name)
+        self.accounts.values().find(|stored| stored.account.issuer.is_none() && stored.account.name.to_lowercase() == name)
     }
 
     pub(super) fn account(&self, id: Uuid) -> Option<&StoredAccount> {

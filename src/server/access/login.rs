@@ -4,6 +4,7 @@ use std::{net::IpAddr, num::NonZeroU32, time::Duration};
 
 use chrono::{TimeDelta, Utc};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock as _};
+use uuid::Uuid;
 
 use super::{
     Gate, password,
@@ -56,16 +57,21 @@ impl Default for Attempts {
 impl Attempts {
     /// Counts a try.
     fn take(&self, address: IpAddr, name: &str) -> Result<(), LoginError> {
+        self.take_of_address(address)?;
         if self.accounts.len() > HELD {
             self.accounts.retain_recent();
         }
+        let now = self.accounts.clock().now();
+        self.accounts.check_key(&(address, name.to_lowercase())).map_err(|until| LoginError::TooMany(until.wait_time_from(now)))
+    }
+
+    /// Counts a try of which it isn't known for whom.
+    pub(super) fn take_of_address(&self, address: IpAddr) -> Result<(), LoginError> {
         if self.addresses.len() > HELD {
             self.addresses.retain_recent();
         }
         let now = self.addresses.clock().now();
-        let too_many = |until: governor::NotUntil<_>| LoginError::TooMany(until.wait_time_from(now));
-        self.addresses.check_key(&address).map_err(too_many)?;
-        self.accounts.check_key(&(address, name.to_lowercase())).map_err(too_many)
+        self.addresses.check_key(&address).map_err(|until| LoginError::TooMany(until.wait_time_from(now)))
     }
 }
 
@@ -78,12 +84,17 @@ impl Gate {
         self.0.attempts.take(address, name)?;
         // Of this moment: another server may have made the account just now.
         self.read().await?;
-        let stored = self.0.known.borrow().account_named(name).cloned().filter(|stored| !stored.account.disabled);
+        let stored = self.0.known.borrow().account_named(name).cloned();
+        let stored = stored.filter(|stored| !stored.account.disabled && self.0.login.lets_in(&stored.account));
         let hash = stored.as_ref().and_then(|stored| stored.password_hash.clone());
         if !password::is_right(password.to_owned(), hash).await {
             return Err(LoginError::Wrong);
         }
-        let account_id = stored.ok_or(LoginError::Wrong)?.account.id;
+        self.begin_session(stored.ok_or(LoginError::Wrong)?.account.id).await
+    }
+
+    /// Begins a session of an account, and gives its secret.
+    pub(super) async fn begin_session(&self, account_id: Uuid) -> Result<String, LoginError> {
         let secret = new_secret("tss_")?;
         let session = StoredSession { digest: digest(&secret).to_vec(), account_id, expires_at: Utc::now() + SESSION };
         self.0.store.insert_session(&session).await?;

@@ -10,6 +10,7 @@ mod accounts;
 mod known;
 mod login;
 mod note;
+mod oidc;
 mod password;
 mod proxy;
 mod secret;
@@ -24,7 +25,7 @@ use std::{
 
 use chrono::Utc;
 use secrecy::{ExposeSecret, SecretString};
-use taskscope_wire::{Me, Role, TokenKind};
+use taskscope_wire::{Account, Me, Role, TokenKind};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -32,12 +33,14 @@ pub use self::{
     accounts::AccessError,
     login::{LoginError, SESSION},
     note::AuditNote,
+    oidc::{Begun, Brought, EmailRule, LoggedIn, OIDC_CALLBACK, OidcConfig, OidcError, RoleRules},
     proxy::{Proxied, TrustedProxy},
     sources::Sources,
 };
 use self::{
     known::Known,
     login::Attempts,
+    oidc::Provider,
     secret::{Digest, digest},
 };
 use super::store::{Action, Store, StoreError};
@@ -48,15 +51,46 @@ pub const LOOK: Duration = Duration::from_secs(2);
 const NOTE_USE: Duration = Duration::from_secs(60);
 
 /// How people show who they are.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub enum Login {
     /// Not at all: everybody who reaches the server is an admin. On loopback only.
     #[default]
     Open,
-    /// By an account and its password.
-    Accounts,
+    /// By an account.
+    Accounts(Ways),
     /// To a proxy in front of the server, which says who they are.
     Proxy(TrustedProxy),
+}
+
+/// How people log in to accounts.
+#[derive(Debug, Clone)]
+pub struct Ways {
+    /// Whether by the password of an account of this server's own.
+    pub passwords: bool,
+    /// Through which OpenID provider.
+    pub oidc: Option<OidcConfig>,
+}
+
+impl Login {
+    /// Whether everybody is let in.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        matches!(self, Self::Open)
+    }
+
+    /// How people log in to accounts; none where they don't.
+    #[must_use]
+    pub const fn ways(&self) -> Option<&Ways> {
+        if let Self::Accounts(ways) = self { Some(ways) } else { None }
+    }
+
+    /// Whether there is a way for an account to log in by.
+    fn lets_in(&self, account: &Account) -> bool {
+        self.ways().is_some_and(|ways| match &account.issuer {
+            None => ways.passwords,
+            Some(issuer) => ways.oidc.as_ref().is_some_and(|oidc| oidc.issuer.as_str() == issuer),
+        })
+    }
 }
 
 /// Somebody who is let in.
@@ -81,6 +115,8 @@ pub enum Via {
         account: Uuid,
         /// What its secret is recognised by.
         digest: Digest,
+        /// Whether it began with a password.
+        password: bool,
     },
     /// By an API token.
     Token(Digest),
@@ -105,7 +141,11 @@ impl Caller {
     /// What they may know of themselves.
     #[must_use]
     pub fn me(&self) -> Me {
-        Me { name: self.name.clone(), role: self.role, session: matches!(self.via, Via::Session { .. }) }
+        let (session, password) = match self.via {
+            Via::Session { password, .. } => (true, password),
+            _ => (false, false),
+        };
+        Me { name: self.name.clone(), role: self.role, session, password }
     }
 }
 
@@ -145,6 +185,7 @@ pub struct Gate(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     login: Login,
+    provider: Option<Provider>,
     /// The configured token of reporters.
     ingest_token: Option<SecretString>,
     store: Store,
@@ -157,8 +198,10 @@ impl Gate {
     /// A gate that knows nobody yet. [`Gate::run`] reads and keeps current who there is.
     #[must_use]
     pub fn new(login: Login, ingest_token: Option<SecretString>, store: Store) -> Self {
+        let provider = login.ways().and_then(|ways| ways.oidc.clone()).map(Provider::new);
         Self(Arc::new(Shared {
             login,
+            provider,
             ingest_token,
             store,
             known: watch::Sender::default(),
@@ -179,19 +222,19 @@ impl Gate {
     /// Nobody that is known, or nothing can be said yet.
     pub fn caller(&self, credentials: &Credentials<'_>) -> Result<Caller, Refused> {
         let known = self.0.known.borrow().clone();
-        if let Some(secret) = credentials.token.filter(|_| self.0.login != Login::Open) {
+        if let Some(secret) = credentials.token.filter(|_| !self.0.login.is_open()) {
             return self.token_caller(&known, secret);
         }
         match (&self.0.login, credentials) {
             (Login::Open, _) => Ok(Caller { name: None, role: Role::Admin, via: Via::Open }),
             (Login::Proxy(proxy), Credentials { proxied: Some(proxied), .. }) => proxy.caller(proxied, &known),
-            (Login::Accounts, Credentials { cookie: Some(secret), .. }) => {
+            (Login::Accounts(_), Credentials { cookie: Some(secret), .. }) => {
                 let digest = digest(secret);
                 let account = known.session(&digest, Utc::now()).ok_or(known.unknown())?;
                 Ok(Caller {
                     name: Some(account.name.clone()),
                     role: account.role,
-                    via: Via::Session { account: account.id, digest },
+                    via: Via::Session { account: account.id, digest, password: account.issuer.is_none() },
                 })
             }
             _ => Err(Refused::Unknown),
@@ -215,7 +258,7 @@ impl Gate {
         match &self.0.ingest_token {
             // Digests are compared, not texts: how far two secrets agree doesn't show in the time it takes.
             Some(wanted) if digest(wanted.expose_secret()) == digest(secret) => return Ok(Reporter::default()),
-            None if self.0.login == Login::Open => return Ok(Reporter::default()),
+            None if self.0.login.is_open() => return Ok(Reporter::default()),
             _ => {}
         }
         let known = self.0.known.borrow().clone();
@@ -284,7 +327,7 @@ impl Gate {
         self.0.known.send_if_modified(|known| {
             let newer = known.version() < Some(rows.version);
             if newer {
-                *known = Arc::new(Known::new(rows));
+                *known = Arc::new(Known::new(rows, &self.0.login));
             }
             newer
         });

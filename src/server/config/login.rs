@@ -8,8 +8,8 @@ use reqwest::Url;
 use secrecy::SecretString;
 use taskscope_wire::Role;
 
-use super::Field;
-use crate::server::access::{Login, TrustedProxy};
+use super::{Field, OidcSettings, oidc};
+use crate::server::access::{Login, TrustedProxy, Ways};
 
 /// Characters of the shortest token that guards a server which others can reach.
 const SHORTEST_TOKEN: usize = 16;
@@ -22,26 +22,38 @@ pub(super) struct Checked {
     pub(super) ingest_token: Option<SecretString>,
 }
 
-/// Checks what is set of it. `settings` gives one, wherever it stands.
+/// Checks what is set of it. `settings` gives one, wherever it stands; `provider` is the OpenID provider's in the same layers.
 ///
 /// # Errors
 /// A sentence that names the setting and what is allowed.
-pub(super) fn check(addr: SocketAddr, settings: impl Fn(Field) -> Option<String>) -> anyhow::Result<Checked> {
-    let login = match settings(|settings| &settings.login).as_deref() {
-        None | Some("none") => Login::Open,
-        Some("accounts") => Login::Accounts,
-        Some("proxy") => Login::Proxy(trusted_proxy(&settings)?),
-        Some(other) => bail!("TASKSCOPE_LOGIN must be none, accounts or proxy, not {other:?}"),
+pub(super) fn check(
+    addr: SocketAddr,
+    settings: impl Fn(Field) -> Option<String>,
+    provider: [&OidcSettings; 2],
+) -> anyhow::Result<Checked> {
+    let public_url = settings(|settings| &settings.public_url).map(|url| public_url(&url)).transpose()?;
+    let oidc = oidc::check(provider, public_url.as_ref())?;
+    let login = match (settings(|settings| &settings.login).as_deref(), oidc) {
+        (Some("accounts"), oidc) => Login::Accounts(Ways { passwords: true, oidc }),
+        (Some("oidc"), Some(oidc)) => Login::Accounts(Ways { passwords: false, oidc: Some(oidc) }),
+        (Some("oidc"), None) => bail!("TASKSCOPE_OIDC_ISSUER is missing: TASKSCOPE_LOGIN is oidc"),
+        (None | Some("none" | "proxy"), Some(_)) => {
+            bail!(
+                "TASKSCOPE_LOGIN must be accounts or oidc where TASKSCOPE_OIDC_ISSUER is set: nobody would log in through it otherwise"
+            )
+        }
+        (None | Some("none"), None) => Login::Open,
+        (Some("proxy"), None) => Login::Proxy(trusted_proxy(&settings)?),
+        (Some(other), _) => bail!("TASKSCOPE_LOGIN must be none, accounts, oidc or proxy, not {other:?}"),
     };
-    if login == Login::Open && !addr.ip().is_loopback() {
+    if login.is_open() && !addr.ip().is_loopback() {
         bail!(
-            "TASKSCOPE_ADDR {addr} can be reached from other machines: set TASKSCOPE_LOGIN to accounts or proxy, or use a loopback address such as \
+            "TASKSCOPE_ADDR {addr} can be reached from other machines: set TASKSCOPE_LOGIN to accounts, oidc or proxy, or use a loopback address such as \
              127.0.0.1:3000"
         );
     }
-    let public_url = settings(|settings| &settings.public_url).map(|url| public_url(&url)).transpose()?;
     let given = settings(|settings| &settings.ingest_token);
-    if let Some(token) = given.as_deref().filter(|_| login != Login::Open) {
+    if let Some(token) = given.as_deref().filter(|_| !login.is_open()) {
         let length = token.chars().count();
         ensure!(
             length >= SHORTEST_TOKEN,
@@ -51,7 +63,7 @@ pub(super) fn check(addr: SocketAddr, settings: impl Fn(Field) -> Option<String>
     }
     let ingest_token = match given {
         Some(token) => Some(token.into()),
-        None if login == Login::Open => None,
+        None if login.is_open() => None,
         // The server's own worker reports too, and nobody else needs to know by what.
         None => Some(taskscope_workload::new_secret_key().into()),
     };
@@ -64,6 +76,24 @@ fn public_url(text: &str) -> anyhow::Result<Url> {
     let is_right = matches!(url.scheme(), "http" | "https") && url.has_host() && url.path() == "/" && url.query().is_none();
     ensure!(is_right, wrong());
     Ok(url)
+}
+
+/// Names of hosts from a list, in lower case.
+///
+/// # Errors
+/// A sentence that says which is none.
+pub(super) fn host_names(list: &str) -> anyhow::Result<Vec<String>> {
+    let names = list.split(',').map(|name| name.trim().to_ascii_lowercase()).filter(|name| !name.is_empty());
+    names
+        .map(|name| {
+            let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+            ensure!(
+                is_name,
+                "TASKSCOPE_HOST_NAMES must be names such as tasks.example.com, without scheme, port or *, not {name:?}"
+            );
+            Ok(name)
+        })
+        .collect()
 }
 
 fn trusted_proxy(settings: &impl Fn(Field) -> Option<String>) -> anyhow::Result<TrustedProxy> {
@@ -104,7 +134,8 @@ mod tests {
     use crate::server::config::Settings;
 
     fn checked(settings: &Settings, addr: &str) -> anyhow::Result<Checked> {
-        check(addr.parse().unwrap(), |field| field(settings).clone().filter(|text| !text.is_empty()))
+        let given = |field: Field| field(settings).clone().filter(|text| !text.is_empty());
+        check(addr.parse().unwrap(), given, [&settings.oidc, &OidcSettings::default()])
     }
 
     fn some(text: &str) -> Option<String> {
@@ -116,10 +147,37 @@ mod tests {
         let told = checked(&Settings::default(), "0.0.0.0:3000").unwrap_err().to_string();
         assert!(told.contains("TASKSCOPE_LOGIN"), "{told}");
         let open = checked(&Settings::default(), "127.0.0.1:3000").unwrap();
-        assert!(open.login == Login::Open && open.ingest_token.is_none());
+        assert!(open.login.is_open() && open.ingest_token.is_none());
         let accounts = Settings { login: some("accounts"), ..Settings::default() };
         let guarded = checked(&accounts, "0.0.0.0:3000").unwrap();
-        assert!(guarded.login == Login::Accounts && guarded.ingest_token.is_some(), "nobody reports without a token");
+        assert!(guarded.login.ways().is_some() && guarded.ingest_token.is_some(), "nobody reports without a token");
+    }
+
+    #[test]
+    fn an_openid_provider_stands_beside_passwords_or_instead_of_them() {
+        let provider = |login: &str| Settings {
+            login: some(login),
+            public_url: some("https://tasks.example.com"),
+            oidc: OidcSettings {
+                issuer: some("https://sso.example.com"),
+                client_id: some("taskscope"),
+                default_role: some("viewer"),
+                ..OidcSettings::default()
+            },
+            ..Settings::default()
+        };
+        for (login, passwords) in [("accounts", true), ("oidc", false)] {
+            let checked = checked(&provider(login), "0.0.0.0:3000").unwrap();
+            let ways = checked.login.ways().unwrap();
+            assert!(ways.passwords == passwords && ways.oidc.is_some(), "{login}");
+        }
+        for login in ["", "none", "proxy"] {
+            let told = checked(&provider(login), "127.0.0.1:3000").unwrap_err().to_string();
+            assert!(told.contains("TASKSCOPE_LOGIN"), "{login}: {told}");
+        }
+        let none = Settings { oidc: OidcSettings::default(), ..provider("oidc") };
+        let told = checked(&none, "127.0.0.1:3000").unwrap_err().to_string();
+        assert!(told.contains("TASKSCOPE_OIDC_ISSUER"), "{told}");
     }
 
     #[test]

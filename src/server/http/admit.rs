@@ -103,7 +103,7 @@ impl Doors {
                 name: text(headers, &proxy.name_header),
                 role: proxy.role_header.as_deref().and_then(|name| text(headers, name)),
             }),
-            Login::Open | Login::Accounts => None,
+            Login::Open | Login::Accounts(_) => None,
         };
         let cookie = jar.get(self.cookie()).map(axum_extra::extract::cookie::Cookie::value);
         self.gate.caller(&Credentials { cookie, token: token(headers), proxied })
@@ -124,7 +124,7 @@ impl Doors {
             Refused::NotAllowed if is_call(request) => said(&AppError::NotAllowed("you may not come in here".to_owned())),
             Refused::NotAllowed => ApiError::NotAllowed("you may not come in here".to_owned()).into_response(),
             Refused::Unknown if is_call(request) => said(&AppError::LoginNeeded),
-            Refused::Unknown if is_page && *self.gate.login() == Login::Accounts => {
+            Refused::Unknown if is_page && self.gate.login().ways().is_some() => {
                 let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
                 Redirect::to(&login::page_for(target)).into_response()
             }

@@ -19,7 +19,7 @@ use super::{
     pages,
 };
 use crate::server::{
-    access::{Caller, Login, LoginError, SESSION, Via, in_words},
+    access::{Caller, LoginError, SESSION, Via, in_words},
     login_page::{LoginPage, Said},
     new_request_id,
     store::Action,
@@ -28,7 +28,7 @@ use crate::server::{
 /// Where people log in.
 pub(super) const PATH: &str = "/login";
 /// Where they come to without having asked for anything.
-const START: &str = "/monitoring";
+pub(super) const START: &str = "/monitoring";
 /// Bytes of a name and a password.
 const LONGEST: usize = 4096;
 
@@ -36,7 +36,7 @@ const LONGEST: usize = 4096;
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Wishes {
-    next: String,
+    pub(super) next: String,
 }
 
 /// What the form sends.
@@ -55,7 +55,7 @@ pub(super) fn page_for(target: &str) -> String {
 }
 
 /// A place in this server, whatever the parameter says: a browser takes `//x` and `/\x` for other hosts.
-fn within(next: &str) -> &str {
+pub(super) fn within(next: &str) -> &str {
     let mut characters = next.chars();
     let is_within = characters.next() == Some('/') && !matches!(characters.next(), Some('/' | '\\'));
     if is_within && !next.chars().any(char::is_control) { next } else { START }
@@ -64,7 +64,7 @@ fn within(next: &str) -> &str {
 /// The page.
 pub(super) async fn page(State(state): State<AppState>, Query(wishes): Query<Wishes>, request: Request) -> Response {
     let next = within(&wishes.next);
-    if *state.doors.gate.login() != Login::Accounts || state.doors.caller(&request).is_ok() {
+    if state.doors.gate.login().ways().is_none() || state.doors.caller(&request).is_ok() {
         return Redirect::to(next).into_response();
     }
     draw(&state, request, StatusCode::OK, LoginPage { next: next.to_owned(), ..LoginPage::default() }).await
@@ -81,6 +81,10 @@ pub(super) async fn log_in(State(state): State<AppState>, request: Request) -> R
         return draw(&state, request, StatusCode::BAD_REQUEST, LoginPage::default()).await;
     };
     let next = within(&next).to_owned();
+    if state.doors.gate.login().ways().is_some_and(|ways| !ways.passwords) {
+        let said = Some(Said::NoPasswords);
+        return draw(&state, request, StatusCode::FORBIDDEN, LoginPage { next, said, ..LoginPage::default() }).await;
+    }
     let outcome = state.doors.gate.log_in(address, &name, &password).await;
     let (status, said) = match outcome {
         Ok(secret) => {
@@ -104,7 +108,7 @@ pub(super) async fn log_in(State(state): State<AppState>, request: Request) -> R
         }
     };
     let wait = if let Said::TooMany(seconds) = said { Some(seconds) } else { None };
-    let mut response = draw(&state, request, status, LoginPage { next, name, said: Some(said) }).await;
+    let mut response = draw(&state, request, status, LoginPage { next, name, said: Some(said), ..LoginPage::default() }).await;
     if let Some(seconds) = wait {
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }
@@ -123,7 +127,7 @@ pub(super) async fn log_out(State(state): State<AppState>, request: Request) -> 
 }
 
 /// The cookie of a session; an empty secret takes it away.
-fn session_cookie(doors: &Doors, secret: String) -> Cookie<'static> {
+pub(super) fn session_cookie(doors: &Doors, secret: String) -> Cookie<'static> {
     let age = if secret.is_empty() { 0 } else { SESSION.num_seconds() };
     Cookie::build((doors.cookie(), secret))
         .path("/")
@@ -149,7 +153,12 @@ async fn note(doors: &Doors, name: &str, address: std::net::IpAddr, status: Stat
     doors.gate.note_action(&action).await;
 }
 
-async fn draw(state: &AppState, mut request: Request, status: StatusCode, page: LoginPage) -> Response {
+/// Draws the page, with the ways that there are to log in.
+pub(super) async fn draw(state: &AppState, mut request: Request, status: StatusCode, page: LoginPage) -> Response {
+    let ways = state.doors.gate.login().ways();
+    let passwords = ways.is_none_or(|ways| ways.passwords);
+    let provider = ways.and_then(|ways| ways.oidc.as_ref()).map(|oidc| oidc.name.clone());
+    let page = LoginPage { passwords, provider, ..page };
     *request.method_mut() = axum::http::Method::GET;
     let options = state.leptos.clone();
     let render = leptos_axum::render_app_async_with_context(pages::set_content_security_policy, move || {

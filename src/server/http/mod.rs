@@ -14,6 +14,7 @@ pub mod listen;
 mod login;
 mod messages;
 mod monitoring;
+mod oidc;
 mod openapi;
 mod pages;
 mod redaction;
@@ -46,7 +47,9 @@ pub use admit::Doors;
 pub use openapi::openapi;
 pub use site::HostNames;
 
-use super::{hub::Hub, new_request_id, recorder::Recorder, redaction::Redaction, store::Store, workload::Workload};
+use super::{
+    access::OIDC_CALLBACK, hub::Hub, new_request_id, recorder::Recorder, redaction::Redaction, store::Store, workload::Workload,
+};
 
 /// Bytes of the largest body: a batch of native events, or of messages.
 const LARGEST_BODY: usize = 8 * 1024 * 1024;
@@ -160,6 +163,8 @@ pub fn router(state: AppState) -> (Router, Vec<RouteInfo>) {
         .route("GET", "/metrics", Viewer, get(health::metrics))
         .route("GET", login::PATH, Anyone, get(login::page))
         .route("POST", login::PATH, Anyone, post(login::log_in))
+        .route("GET", oidc::BEGIN, Anyone, get(oidc::begin))
+        .route("GET", OIDC_CALLBACK, Anyone, get(oidc::finish))
         .route("POST", "/logout", Anyone, post(login::log_out))
         .route("GET", "/api/v1/me", Viewer, get(accounts::me))
         .route("PUT", "/api/v1/me/password", Viewer, put(accounts::change_password))

@@ -41,7 +41,7 @@ use sqlx::{
 };
 use taskscope_wire::Position;
 
-pub use access::{AccessRows, Action, Changed, StoredAccount, StoredSession, StoredToken};
+pub use access::{AccessRows, Action, Changed, ProviderAccount, StoredAccount, StoredSession, StoredToken};
 pub use attempt::{Described, End, FinishText, Memo, RowKey, StoredAttempt};
 pub use batch::{BatchTx, LiveText, Written};
 pub use events::StoredBatch;

@@ -18,12 +18,14 @@ pub enum Changed<T> {
     LastAdmin,
     /// Another account has the name.
     NameTaken,
+    /// Its role and how it logs in are said by an OpenID provider.
+    OfProvider,
 }
 
 /// All of them, by name.
 pub(super) async fn all(tx: &mut Transaction<'static, Postgres>) -> Result<Vec<StoredAccount>, StoreError> {
     let rows = sqlx::query!(
-        "select id, name, role, disabled, password_hash, created_at, last_login_at from accounts order by lower(name)"
+        "select id, name, role, disabled, password_hash, issuer, created_at, last_login_at from accounts order by lower(name)"
     );
     let rows = rows.fetch_all(&mut **tx).await?;
     let accounts = rows.into_iter().map(|row| StoredAccount {
@@ -33,6 +35,7 @@ pub(super) async fn all(tx: &mut Transaction<'static, Postgres>) -> Result<Vec<S
             role: role(&row.role),
             disabled: row.disabled,
             has_password: row.password_hash.is_some(),
+            issuer: row.issuer,
             created_at: row.created_at,
             last_login_at: row.last_login_at,
         },
@@ -65,7 +68,7 @@ impl Store {
         Ok(id.fetch_optional(&self.pool).await?.map_or(Changed::NameTaken, Changed::Done))
     }
 
-    /// Changes what is given. A new password ends the account's sessions.
+    /// Changes what is given. A new password ends the account's sessions. Of an account of an OpenID provider, only whether it is disabled can be changed.
     ///
     /// # Errors
     /// Postgres doesn't answer.
@@ -77,18 +80,20 @@ impl Store {
         password_hash: Option<&str>,
     ) -> Result<Changed<()>, StoreError> {
         let mut tx = self.locked().await?;
-        let changed = sqlx::query!(
-            "update accounts set role = coalesce($2, role), disabled = coalesce($3, disabled), password_hash = coalesce($4, password_hash)
-             where id = $1",
+        let of_provider = sqlx::query_scalar!(
+            r#"update accounts set role = coalesce($2, role), disabled = coalesce($3, disabled), password_hash = coalesce($4, password_hash)
+             where id = $1 returning issuer is not null as "of_provider!""#,
             id,
             role.map(<&str>::from),
             disabled,
             password_hash
         )
-        .execute(&mut *tx)
+        .fetch_optional(&mut *tx)
         .await?;
-        if changed.rows_affected() == 0 {
-            return Ok(Changed::Unknown);
+        match of_provider {
+            None => return Ok(Changed::Unknown),
+            Some(true) if role.is_some() || password_hash.is_some() => return Ok(Changed::OfProvider),
+            Some(_) => {}
         }
         if password_hash.is_some() {
             sqlx::query!("delete from sessions where account_id = $1", id).execute(&mut *tx).await?;

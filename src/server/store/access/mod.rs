@@ -2,13 +2,14 @@
 
 mod accounts;
 mod audit;
+mod provider;
 mod tokens;
 
 use chrono::{DateTime, Utc};
 use taskscope_wire::{Account, Role, Token};
 use uuid::Uuid;
 
-pub use self::{accounts::Changed, audit::Action};
+pub use self::{accounts::Changed, audit::Action, provider::ProviderAccount};
 use super::{Store, StoreError, read};
 
 /// What servers keep in memory of who may come in.
