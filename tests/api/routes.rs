@@ -5,7 +5,7 @@ use taskscope::server::http::{Access, RouteInfo};
 
 use crate::support::TestServer;
 
-pub const INVENTORY: [(&str, &str, Access); 143] = [
+pub const INVENTORY: [(&str, &str, Access); 145] = [
     ("ANY", "/api/{*rest}", Access::Viewer),
     ("DELETE", "/api/v1/accounts/{id}", Access::Admin),
     ("DELETE", "/api/v1/agents/{id}", Access::Admin),
