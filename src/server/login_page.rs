@@ -84,7 +84,8 @@ impl LoginPage {
         let Self { next, name, said, passwords, provider } = self;
         let failed = said.is_some();
         let said = said.map(|said| said.sentence(provider.as_deref().unwrap_or("The OpenID provider")));
-        let through = form_urlencoded::Serializer::new("/login/oidc?".to_owned()).append_pair("next", &next).finish();
+        let query: String = form_urlencoded::Serializer::new(String::new()).append_pair("next", &next).finish();
+        let through = format!("/login/oidc?{query}");
         view! {
             <!DOCTYPE html>
             <html lang="en">
@@ -112,22 +113,22 @@ impl LoginPage {
                             <h1>"Log in"</h1>
                             {said.map(|said| view! { <p class="task-form-error" id="login-error" role="alert">{said}</p> })}
                             {passwords.then(|| view! {
-                            <div class="field">
-                                <label for="login-name">"Name"</label>
-                                <input
-                                    id="login-name" type="text" name="name" value=name autocomplete="username" autocapitalize="none" spellcheck="false"
-                                    required maxlength="64" autofocus=!failed
-                                />
-                            </div>
-                            <div class="field">
-                                <label for="login-password">"Password"</label>
-                                <input
-                                    id="login-password" type="password" name="password" autocomplete="current-password" required maxlength="256"
-                                    autofocus=failed aria-describedby=failed.then_some("login-error")
-                                />
-                            </div>
-                            <input type="hidden" name="next" value=next/>
-                            <button type="submit" class="button button-primary">"Log in"</button>
+                                <div class="field">
+                                    <label for="login-name">"Name"</label>
+                                    <input
+                                        id="login-name" type="text" name="name" value=name autocomplete="username" autocapitalize="none" spellcheck="false"
+                                        required maxlength="64" autofocus=!failed
+                                    />
+                                </div>
+                                <div class="field">
+                                    <label for="login-password">"Password"</label>
+                                    <input
+                                        id="login-password" type="password" name="password" autocomplete="current-password" required maxlength="256"
+                                        autofocus=failed aria-describedby=failed.then_some("login-error")
+                                    />
+                                </div>
+                                <input type="hidden" name="next" value=next/>
+                                <button type="submit" class="button button-primary">"Log in"</button>
                             })}
                             {provider.map(|provider| view! {
                                 <a class="button" class:button-primary=!passwords href=through>{format!("Log in with {provider}")}</a>
