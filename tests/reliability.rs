@@ -198,7 +198,7 @@ async fn the_embedded_database_is_private_durable_and_ends_with_the_program() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_spool_answers_503_and_keeps_what_it_took() {
-    use taskscope::server::recorder::{Spool, SpoolError};
+    use taskscope::server::recorder::{Ids, Spool, SpoolError};
     let directory = tempfile::TempDir::new().unwrap();
     let spool = Spool::open(directory.path(), 2000).unwrap();
     let text = r#"{"type": "task_started", "task_id": "1", "task_name": "t", "timestamp": "2026-11-20"}"#;
@@ -213,14 +213,14 @@ async fn a_full_spool_answers_503_and_keeps_what_it_took() {
     let again = until_open(directory.path()).await;
     let spooled = again.read(0, 1000).await.unwrap();
     assert_eq!((spooled.events.len(), again.waiting()), (taken, taken as u64));
-    again.forget(spooled.last_id).await.unwrap();
+    again.forget(Ids { after: 0, up_to: spooled.last_id }).await.unwrap();
     assert_eq!((again.waiting(), again.waiting_bytes()), (0, 0));
     assert!(again.append(vec![event]).await.is_ok(), "there is room again");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_are_the_same_from_memory_and_from_the_file() {
-    use taskscope::server::recorder::Spool;
+    use taskscope::server::recorder::{Ids, Spool};
     let directory = tempfile::TempDir::new().unwrap();
     let spool = Spool::open(directory.path(), 1_000_000).unwrap();
     let decode = |id: u32| {
@@ -242,7 +242,7 @@ async fn events_are_the_same_from_memory_and_from_the_file() {
         |events: &[taskscope_wire::TaskEvent]| serde_json::to_string(events).unwrap().replace(['\r', '\n', ' '], "");
     assert_eq!(without_space(&all.events), without_space(&[0, 1, 2, 3, 4, 5].map(decode)));
     assert!(all.unreadable.is_empty());
-    spool.forget(2).await.unwrap();
+    spool.forget(Ids { after: 0, up_to: 2 }).await.unwrap();
     drop(spool);
     let left = until_open(directory.path()).await.read(0, 100).await.unwrap();
     assert_eq!((left.last_id, without_space(&left.events)), (3, without_space(&[4, 5].map(decode))));

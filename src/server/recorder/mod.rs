@@ -1,7 +1,7 @@
 //! From an accepted event to a committed row and a live message.
 //!
-//! **Promises.** [`Recorder::accept`] returns once the events are durable. Every accepted event reaches Postgres, in the order of
-//! acceptance, however often Postgres or this process fails in between; a repetition changes nothing. Nothing reaches the hub before it
+//! **Promises.** [`Recorder::accept`] returns once the events are durable. Every accepted event reaches Postgres, however often Postgres or this
+//! process fails in between; a repetition changes nothing. The oldest comes first; where many wait, what is new takes turns with them. Nothing reaches the hub before it
 //! is committed. No secret reaches the disk: what [`Redactor`](super::redact::Redactor) finds is replaced before the spool, and in what waited under other rules. One event that Postgres refuses costs no other: the batch is halved until it is found, and it is kept with the reason.
 //!
 //! **Fails** by waiting: while Postgres is away events stay in the spool, and the hub tells browsers.
@@ -10,6 +10,7 @@ mod changes;
 mod fold;
 mod spool;
 mod tasks;
+mod turns;
 mod writer;
 
 use std::{
@@ -18,7 +19,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::future::OptionFuture;
 use taskscope_wire::{Attribution, DeadLetter, EventKind, Finish, Replayed, Source, TaskEvent, taskiq};
 use tokio::{
     sync::{Notify, watch},
@@ -27,10 +27,11 @@ use tokio::{
 
 pub use self::{
     fold::{WORKER_GONE, fold},
-    spool::{Findings, Spool, SpoolError, SpoolFile},
+    spool::{Findings, Ids, Spool, SpoolError, SpoolFile},
 };
 use self::{
     spool::Spooled,
+    turns::Turns,
     writer::{LONGEST_PAUSE, Writer},
 };
 use super::{
@@ -67,8 +68,8 @@ pub struct Recorder {
     hub: Hub,
     rules: Current,
     foreign: Arc<Notify>,
-    /// Up to which id of the spool events are in Postgres.
-    stored: watch::Sender<i64>,
+    /// Which events of the spool are in Postgres.
+    stored: watch::Sender<Turns>,
 }
 
 impl Recorder {
@@ -78,7 +79,7 @@ impl Recorder {
     /// The spool can't be opened.
     pub fn open(directory: &Path, limit_bytes: u64, store: Store, hub: Hub, rules: Current) -> Result<Self, SpoolError> {
         let spool = Spool::open(directory, limit_bytes)?;
-        Ok(Self { spool, store, hub, rules, foreign: Arc::new(Notify::new()), stored: watch::Sender::new(0) })
+        Ok(Self { spool, store, hub, rules, foreign: Arc::new(Notify::new()), stored: watch::Sender::new(Turns::default()) })
     }
 
     /// Redacts events and makes them durable; they are in Postgres and on screens soon after.
@@ -97,7 +98,7 @@ impl Recorder {
         let mut stored = self.stored.subscribe();
         let id = self.append(events).await?;
         // The sender lives as long as this recorder.
-        let _ = stored.wait_for(|stored| *stored >= id).await;
+        let _ = stored.wait_for(|stored| stored.hold(id)).await;
         Ok(())
     }
 
@@ -167,27 +168,36 @@ impl Recorder {
     /// Moves events from the spool to Postgres, for ever.
     pub async fn run(self) {
         let mut writer = Writer::new(self.store.clone(), self.hub.clone(), self.rules.clone());
-        let mut stored = 0;
+        let mut turns = Turns::default();
         let mut last_look = Instant::now();
         let mut ahead = None;
         loop {
-            let mut spooled = self.next_batch(stored, ahead.take()).await;
+            turns.look(self.waiting(), self.spool.last_id());
+            let ids = turns.next();
+            let mut spooled = self.next_batch(ids, &mut ahead).await;
             // An earlier version may have spooled them, or other rules may have held then.
             self.rules.get().events(&mut spooled.events);
             for (line, reason) in &spooled.unreadable {
                 writer.bury(line, reason).await;
             }
-            if spooled.last_id > stored {
-                ahead = self.read_ahead(&spooled);
+            let some = spooled.last_id > ids.after;
+            if some {
+                if ids == turns.oldest() {
+                    ahead = self.read_ahead(&spooled, &turns);
+                }
                 writer.write(&spooled.events).await;
-                stored = spooled.last_id;
-                self.stored.send_replace(stored);
-                self.forget(stored);
+            }
+            let more = turns.store(spooled.last_id);
+            if some {
+                self.stored.send_replace(turns);
+                self.forget(turns);
                 // However many events wait, runs and changes by SQL are heard of.
                 if last_look.elapsed() > BUSY_POLL {
                     writer.tell_foreign_changes().await;
                     last_look = Instant::now();
                 }
+            }
+            if more {
                 continue;
             }
             tokio::select! {
@@ -196,7 +206,7 @@ impl Recorder {
                 () = tokio::time::sleep(FOREIGN_POLL) => {
                     // All that waits is stored, and a full disk kept it from being forgotten.
                     if self.waiting() > 0 {
-                        self.forget(stored);
+                        self.forget(turns);
                     }
                     writer.tell_foreign_changes().await;
                 }
@@ -205,22 +215,26 @@ impl Recorder {
     }
 
     /// Lets the spool drop what is stored. The next batch doesn't wait for it.
-    fn forget(&self, stored: i64) {
+    fn forget(&self, turns: Turns) {
         let spool = self.spool.clone();
         tokio::spawn(async move {
-            if let Err(error) = spool.forget(stored).await {
-                tracing::error!(%error, "stored events stay in the spool; storing them again will change nothing");
+            for ids in turns.stored() {
+                if let Err(error) = spool.forget(ids).await {
+                    tracing::error!(%error, "stored events stay in the spool; storing them again will change nothing");
+                }
             }
         });
     }
 
-    /// What follows `stored`, which may have been read already.
-    async fn next_batch(&self, stored: i64, ahead: Option<ReadAhead>) -> Spooled {
-        if let Some(Ok(Ok(spooled))) = OptionFuture::from(ahead).await {
+    /// The first of these batches, which may have been read already.
+    async fn next_batch(&self, ids: Ids, ahead: &mut Option<ReadAhead>) -> Spooled {
+        if let Some(reading) = ahead.take_if(|reading| reading.ids == ids)
+            && let Ok(Ok(spooled)) = reading.task.await
+        {
             return spooled;
         }
         loop {
-            match self.spool.read(stored, self.batch_size()).await {
+            match self.spool.read_of(ids, self.batch_size()).await {
                 Ok(spooled) => return spooled,
                 Err(error) => {
                     tracing::error!(%error, "the spool can't be read");
@@ -230,11 +244,13 @@ impl Recorder {
         }
     }
 
-    /// Reads the batch after this one while this one is written, if it is whole already: what comes meanwhile may join it.
-    fn read_ahead(&self, spooled: &Spooled) -> Option<ReadAhead> {
-        let (spool, after, size) = (self.spool.clone(), spooled.last_id, self.batch_size());
+    /// Reads the batch after this one of the oldest while this one is written, if it is whole already: what comes meanwhile may join it.
+    fn read_ahead(&self, spooled: &Spooled, turns: &Turns) -> Option<ReadAhead> {
+        let (spool, ids) = (self.spool.clone(), Ids { after: spooled.last_id, ..turns.oldest() });
+        // What is new waits for one batch of a backlog.
+        let size = if turns.is_busy() { BATCH } else { self.batch_size() };
         let behind = self.waiting() >= (spooled.events.len() + size) as u64;
-        behind.then(|| tokio::spawn(async move { spool.read(after, size).await }))
+        behind.then(|| ReadAhead { ids, task: tokio::spawn(async move { spool.read_of(ids, size).await }) })
     }
 
     fn batch_size(&self) -> usize {
@@ -243,7 +259,10 @@ impl Recorder {
 }
 
 /// A batch that is being read.
-type ReadAhead = JoinHandle<Result<Spooled, SpoolError>>;
+struct ReadAhead {
+    ids: Ids,
+    task: JoinHandle<Result<Spooled, SpoolError>>,
+}
 
 fn end_of_replaced(replaced: &Replaced) -> TaskEvent {
     let finish = Finish {

@@ -12,6 +12,7 @@
 //! Postgres keeps up nothing is read and decoded again. SQLite before 3.51.3 can lose committed WAL data when a checkpoint races a
 //! writer, so older ones are refused at start (one connection would avoid the race too).
 
+mod batches;
 mod held;
 mod tools;
 
@@ -19,7 +20,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
 };
 
@@ -27,8 +28,15 @@ use rusqlite::{Connection, params};
 use taskscope_wire::TaskEvent;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use self::held::Held;
-pub use self::tools::{Findings, SpoolFile};
+pub(super) use self::batches::Spooled;
+pub use self::{
+    batches::Ids,
+    tools::{Findings, SpoolFile},
+};
+use self::{
+    batches::{Batch, Raw},
+    held::Held,
+};
 
 /// Its file in its directory.
 const FILE: &str = "spool.sqlite3";
@@ -74,61 +82,14 @@ pub struct Spool {
 struct Gauges {
     events: AtomicU64,
     bytes: AtomicU64,
-}
-
-/// Events in the order in which they were accepted.
-#[derive(Debug, Default)]
-pub struct Spooled {
-    /// To be given to [`Spool::forget`] once the events are stored.
-    pub last_id: i64,
-    /// The events.
-    pub events: Vec<TaskEvent>,
-    /// Lines that are no events, each with the reason: written by another version, or damaged.
-    pub unreadable: Vec<(String, String)>,
-}
-
-/// Batches in the order of their ids.
-#[derive(Debug)]
-struct Raw {
-    last_id: i64,
-    batches: Vec<Batch>,
-}
-
-#[derive(Debug)]
-enum Batch {
-    /// As it came.
-    Held(Vec<TaskEvent>),
-    /// As it is in the file, one event a line.
-    Lines(String),
-}
-
-impl Raw {
-    fn decode(self) -> Spooled {
-        let mut spooled = Spooled { last_id: self.last_id, ..Spooled::default() };
-        for batch in self.batches {
-            match batch {
-                Batch::Held(events) => spooled.events.extend(events),
-                Batch::Lines(lines) => lines.lines().for_each(|line| spooled.decode(line)),
-            }
-        }
-        spooled
-    }
-}
-
-impl Spooled {
-    fn decode(&mut self, line: &str) {
-        match serde_json::from_str(line) {
-            Ok(event) => self.events.push(event),
-            Err(error) => self.unreadable.push((line.to_owned(), error.to_string())),
-        }
-    }
+    last_id: AtomicI64,
 }
 
 #[derive(Debug)]
 enum Command {
     Append { lines: String, events: Vec<TaskEvent>, done: oneshot::Sender<Result<i64, SpoolError>> },
-    Read { after: i64, at_least: usize, done: oneshot::Sender<Result<Raw, SpoolError>> },
-    Forget { up_to: i64, done: oneshot::Sender<Result<(), SpoolError>> },
+    Read { ids: Ids, at_least: usize, done: oneshot::Sender<Result<Raw, SpoolError>> },
+    Forget { ids: Ids, done: oneshot::Sender<Result<(), SpoolError>> },
 }
 
 impl Spool {
@@ -139,10 +100,10 @@ impl Spool {
     pub fn open(directory: &Path, limit_bytes: u64) -> Result<Self, SpoolError> {
         let connection = open(&directory.join(FILE))?;
         let gauges = Arc::new(Gauges::default());
-        let (events, bytes): (u64, u64) =
-            connection.query_row("select coalesce(sum(count), 0), coalesce(sum(bytes), 0) from batches", [], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })?;
+        let sums = "select coalesce(sum(count), 0), coalesce(sum(bytes), 0), coalesce(max(id), 0) from batches";
+        let (events, bytes, last_id): (u64, u64, i64) =
+            connection.query_row(sums, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        gauges.last_id.store(last_id, Ordering::Release);
         gauges.events.store(events, Ordering::Relaxed);
         gauges.bytes.store(bytes, Ordering::Relaxed);
         let (commands, inbox) = mpsc::channel(QUEUE);
@@ -177,7 +138,15 @@ impl Spool {
     /// # Errors
     /// The disk failed.
     pub async fn read(&self, after: i64, at_least: usize) -> Result<Spooled, SpoolError> {
-        let raw = self.ask(|done| Command::Read { after, at_least, done }).await?;
+        self.read_of(Ids { after, up_to: i64::MAX }, at_least).await
+    }
+
+    /// The same of these batches only.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub async fn read_of(&self, ids: Ids, at_least: usize) -> Result<Spooled, SpoolError> {
+        let raw = self.ask(|done| Command::Read { ids, at_least, done }).await?;
         // Decoded here, so that nobody who appends waits for it.
         Ok(raw.decode())
     }
@@ -186,8 +155,14 @@ impl Spool {
     ///
     /// # Errors
     /// The disk failed.
-    pub async fn forget(&self, up_to: i64) -> Result<(), SpoolError> {
-        self.ask(|done| Command::Forget { up_to, done }).await
+    pub async fn forget(&self, ids: Ids) -> Result<(), SpoolError> {
+        self.ask(|done| Command::Forget { ids, done }).await
+    }
+
+    /// The id of the newest batch that there is or was; 0 before the first.
+    #[must_use]
+    pub fn last_id(&self) -> i64 {
+        self.gauges.last_id.load(Ordering::Acquire)
     }
 
     /// Returns when something was appended since the last call.
@@ -309,6 +284,7 @@ impl Worker {
             Ok(id) => {
                 self.gauges.events.fetch_add(events.len() as u64, Ordering::Relaxed);
                 self.gauges.bytes.fetch_add(lines.len() as u64, Ordering::Relaxed);
+                self.gauges.last_id.store(id, Ordering::Release);
                 self.held.keep(id, lines.len(), events);
                 self.wake.notify_one();
                 waiting.into_iter().for_each(|done| drop(done.send(Ok(id))));
@@ -329,18 +305,18 @@ impl Worker {
     fn answer(&mut self, command: Command) {
         match command {
             // Whoever asked may be gone; then nobody needs the answer.
-            Command::Read { after, at_least, done } => drop(done.send(self.read(after, at_least))),
-            Command::Forget { up_to, done } => drop(done.send(self.forget(up_to))),
+            Command::Read { ids, at_least, done } => drop(done.send(self.read(ids, at_least))),
+            Command::Forget { ids, done } => drop(done.send(self.forget(ids))),
             Command::Append { lines, events, done } => self.append(Group { lines, events, waiting: vec![done] }),
         }
     }
 
-    fn read(&mut self, after: i64, at_least: usize) -> Result<Raw, SpoolError> {
+    fn read(&mut self, Ids { after, up_to }: Ids, at_least: usize) -> Result<Raw, SpoolError> {
         let mut raw = Raw { last_id: after, batches: Vec::new() };
         let (mut events, mut bytes) = (0, 0);
-        let mut statement =
-            self.connection.prepare_cached("select id, count, bytes, lines from batches where id > ?1 order by id")?;
-        let mut rows = statement.query([after])?;
+        let of_these = "select id, count, bytes, lines from batches where id > ?1 and id <= ?2 order by id";
+        let mut statement = self.connection.prepare_cached(of_these)?;
+        let mut rows = statement.query([after, up_to])?;
         while events < at_least
             && bytes < LARGEST_READ
             && let Some(row) = rows.next()?
@@ -358,13 +334,14 @@ impl Worker {
     }
 
     /// Without an fsync: nobody must wait for it, and the next append's makes it durable too.
-    fn forget(&mut self, up_to: i64) -> Result<(), SpoolError> {
-        let sums = "select coalesce(sum(count), 0), coalesce(sum(bytes), 0) from batches where id <= ?1";
+    fn forget(&mut self, ids: Ids) -> Result<(), SpoolError> {
+        let Ids { after, up_to } = ids;
+        let sums = "select coalesce(sum(count), 0), coalesce(sum(bytes), 0) from batches where id > ?1 and id <= ?2";
         let (events, bytes): (u64, u64) =
-            self.connection.prepare_cached(sums)?.query_row([up_to], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            self.connection.prepare_cached(sums)?.query_row([after, up_to], |row| Ok((row.get(0)?, row.get(1)?)))?;
         self.sync_at_commit(false)?;
-        self.connection.prepare_cached("delete from batches where id <= ?1")?.execute([up_to])?;
-        self.held.forget(up_to);
+        self.connection.prepare_cached("delete from batches where id > ?1 and id <= ?2")?.execute([after, up_to])?;
+        self.held.forget(ids);
         self.gauges.events.fetch_sub(events, Ordering::Relaxed);
         self.gauges.bytes.fetch_sub(bytes, Ordering::Relaxed);
         Ok(())

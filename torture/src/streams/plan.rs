@@ -61,13 +61,13 @@ impl StreamsPlan {
             instances: 2,
             watchers: 200,
             tasks: 30,
-            pace: Duration::from_millis(350),
+            pace: Duration::from_secs(1),
             disconnects: 10_000,
             stay: Duration::from_secs(5),
-            restarts: 50,
-            rest: 2000..8000,
-            prunes: 3,
-            sleep: 70..110,
+            restarts: 60,
+            rest: 1000..6000,
+            prunes: 10,
+            sleep: 30..90,
             sleepers: 8,
         }
     }

@@ -1,6 +1,8 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Bound};
 
 use taskscope_wire::TaskEvent;
+
+use super::Ids;
 
 /// Bytes in the file of the events that are held in memory too, where they take about twice as much.
 const HELD_BYTES: usize = 12 * 1024 * 1024;
@@ -27,9 +29,10 @@ impl Held {
         Some(events)
     }
 
-    pub(super) fn forget(&mut self, up_to: i64) {
-        while let Some(entry) = self.batches.first_entry().filter(|entry| *entry.key() <= up_to) {
-            self.bytes -= entry.remove().0;
+    pub(super) fn forget(&mut self, ids: Ids) {
+        let between = (Bound::Excluded(ids.after), Bound::Included(ids.up_to));
+        for (_, (bytes, _)) in self.batches.extract_if(between, |_, _| true) {
+            self.bytes -= bytes;
         }
     }
 }
