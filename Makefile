@@ -1,9 +1,9 @@
 # Every target fetches what it misses (scripts/tools.sh) and can be called again at any time.
-.PHONY: help run demo dev build check test attacks bench torture streams tools clean
+.PHONY: help run demo dev build check test attacks bench torture streams fuzz schemathesis tools clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 run: ## build Taskscope and serve it on http://127.0.0.1:3000 (or TASKSCOPE_ADDR)
 	@scripts/run
@@ -34,6 +34,12 @@ torture: ## break what the server stands on for half an hour and prove that noth
 
 streams: ## take watchers' connections and servers away 10,000 times and prove that each was told all; SEED=7 draws the same, ARGS="--disconnects 500" is another measure
 	@SEED='$(SEED)' scripts/streams $(ARGS)
+
+fuzz: ## look for bytes that break a promise, an hour a target, all at once; TARGET=search takes one, SECONDS=60 is shorter
+	@scripts/fuzz '$(SECONDS)' $(TARGET)
+
+schemathesis: ## ask the whole HTTP API what nobody thought of, as nobody, as a viewer and as an admin
+	@scripts/schemathesis
 
 tools: ## fetch every tool that any target needs
 	@scripts/tools

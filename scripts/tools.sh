@@ -12,6 +12,7 @@ PATH=$PATH:/usr/sbin:/sbin
 
 cargo_leptos_version=0.3.10
 sqlx_version=0.9.0
+cargo_fuzz_version=0.13.2
 binaryen_version=132
 
 say() { printf '==> %s\n' "$*" >&2; }
@@ -209,6 +210,19 @@ need_sqlx() {
   need_rust
   case "$(cargo-sqlx --version 2>/dev/null)" in "sqlx-cli-sqlx $sqlx_version" | "sqlx-cli $sqlx_version") return ;; esac
   need_cargo_tool cargo-sqlx sqlx-cli "$sqlx_version" '1 minute' --no-default-features --features postgres,sqlx-toml
+}
+
+# The fuzzer's engine is C++, and its instrumentation is for nightly compilers.
+need_fuzz() {
+  need_rust
+  if ! cargo +nightly --version >/dev/null 2>&1; then
+    has rustup || die "fuzzing needs a nightly Rust: install Rust with rustup, then call this again."
+    say "adding a nightly toolchain"
+    quietly rustup-nightly.log rustup toolchain install nightly --profile minimal ||
+      die "the toolchain could not be added. Is the network up? Try: rustup toolchain install nightly --profile minimal"
+  fi
+  [ "$(cargo-fuzz --version 2>/dev/null)" = "cargo-fuzz $cargo_fuzz_version" ] && return
+  need_cargo_tool cargo-fuzz cargo-fuzz "$cargo_fuzz_version" '2 minutes' --locked
 }
 
 # --- Python and Node -----------------------------------------------------------------------------

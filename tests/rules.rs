@@ -11,6 +11,7 @@ const RULES: &[(&str, &[&str], &str)] = &[
     ("clients/rust/src", &["sqlx", "leptos", "taskscope::", "taskscope_workload"], "the client knows the wire only"),
     ("crates/workload/src", &["leptos", "axum", "taskscope::"], "the workload knows wire and client, never the server"),
     ("torture/src", &["taskscope::", "taskscope_workload", "taskscope_client"], "the judge knows the program from outside only"),
+    ("fuzz/src", &["taskscope::", "sqlx", "leptos", "tokio"], "fuzz targets know wire, and pure parts of the rest by their path"),
     (
         "src/components",
         &["crate::pages", "crate::live", "crate::server_fns", "crate::server", "Resource"],

@@ -109,7 +109,7 @@ async fn test_get_history_invalid_date_format_returns_400() {
         ("status=done", "status"),
         ("page=0", "page"),
         ("page=x", "page"),
-        ("page=99999999999", "page"),
+        ("page=1000000001", "page"),
         ("page_size=0", "page_size"),
         ("page_size=51", "page_size"),
         ("q=ab", "q"),
@@ -128,7 +128,7 @@ async fn test_get_history_invalid_date_format_returns_400() {
 #[tokio::test(flavor = "multi_thread")]
 async fn deep_pages_and_odd_numbers_are_no_failure() {
     let server = TestServer::start().await;
-    for query in ["page=4294967295", "max_duration_ms=9223372036854775807", "task_name=%27%3B--", "q=%25%5C%5F%5C"] {
+    for query in ["page=1000000000", "max_duration_ms=9223372036854775807", "task_name=%27%3B--", "q=%25%5C%5F%5C"] {
         assert_eq!(server.get(&format!("/api/v1/monitoring/history?{query}")).await.status(), StatusCode::OK, "{query}");
     }
 }

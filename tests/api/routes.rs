@@ -201,3 +201,28 @@ async fn the_api_is_described_and_can_be_read() {
     assert_eq!(page.status(), StatusCode::OK);
     assert!(page.text().await.unwrap().contains("swagger-ui"));
 }
+
+/// What every operation may answer, and where its parameters stand. `make schemathesis` proves that answers are such.
+#[test]
+fn operations_say_who_may_call_them_and_what_is_refused() {
+    let document = serde_json::to_value(taskscope::server::http::openapi()).unwrap();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let place = format!("{method} {path}");
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                let in_path = path.contains(&format!("{{{}}}", parameter["name"].as_str().unwrap()));
+                assert_eq!(parameter["in"] == "path", in_path, "{place}: {parameter}");
+            }
+            let answers = |status: &str| operation["responses"].get(status).is_some();
+            assert!(answers("401") && answers("503") || path == "/healthz", "{place}");
+            assert_eq!(
+                operation.get("security").is_none(),
+                matches!(path.as_str(), "/healthz" | "/api/v1/telegram/webhook"),
+                "{place}"
+            );
+            if operation.get("requestBody").is_some() {
+                assert!(["400", "413", "415"].into_iter().all(answers), "{place}");
+            }
+        }
+    }
+}

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 /// of keys and the digits of a fraction survive.
 #[derive(Clone)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "openapi", schema(value_type = Object))]
+#[cfg_attr(feature = "openapi", schema(value_type = serde_json::Value))]
 pub struct Json(Box<RawValue>);
 
 impl Json {

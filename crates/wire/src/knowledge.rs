@@ -30,7 +30,7 @@ pub struct Message {
 
 /// Which messages to list, newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
 #[serde(default, deny_unknown_fields)]
 pub struct MessageQuery {
     /// Sent at this time or later.
@@ -42,8 +42,10 @@ pub struct MessageQuery {
     /// With this text in the content or the author's name.
     pub q: Option<String>,
     /// The page, from 1.
+    #[cfg_attr(feature = "openapi", param(minimum = 1, maximum = 1000000000))]
     pub page: i64,
     /// Messages a page, 1 to 50.
+    #[cfg_attr(feature = "openapi", param(minimum = 1, maximum = 50))]
     pub page_size: i64,
 }
 
@@ -81,14 +83,16 @@ pub struct Topic {
 
 /// Which topics to list, the one that changed last first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
 #[serde(default, deny_unknown_fields)]
 pub struct TopicQuery {
     /// With this text in the name or description.
     pub q: Option<String>,
     /// The page, from 1.
+    #[cfg_attr(feature = "openapi", param(minimum = 1, maximum = 1000000000))]
     pub page: i64,
     /// Topics a page, 1 to 50.
+    #[cfg_attr(feature = "openapi", param(minimum = 1, maximum = 50))]
     pub page_size: i64,
 }
 
@@ -217,7 +221,7 @@ pub struct AtomVersion {
 
 /// Which atoms to list, the newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
 #[serde(default, deny_unknown_fields)]
 pub struct AtomQuery {
     /// Of this topic.
@@ -229,8 +233,10 @@ pub struct AtomQuery {
     /// With this text in the title or content.
     pub q: Option<String>,
     /// The page, from 1.
+    #[cfg_attr(feature = "openapi", param(minimum = 1, maximum = 1000000000))]
     pub page: i64,
     /// Atoms a page, 1 to 50.
+    #[cfg_attr(feature = "openapi", param(minimum = 1, maximum = 50))]
     pub page_size: i64,
 }
 

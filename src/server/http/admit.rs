@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The cookie of a session. With the `__Host-` prefix browsers refuse one that another host or an unencrypted page has set.
-const COOKIE: &str = "taskscope_session";
+pub(super) const COOKIE: &str = "taskscope_session";
 const SECURE_COOKIE: &str = "__Host-taskscope_session";
 
 /// All that decides about a request. Clones share it.

@@ -20,6 +20,7 @@ use crate::server::workload::Workload;
 
 /// Which lines of a log to list.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct LogQuery {
     /// Lines after this one.

@@ -17,8 +17,8 @@ use uuid::Uuid;
 
 use super::{LARGEST_BODY, error::ApiError};
 
-/// A body of JSON.
-pub(super) struct JsonBody<T>(pub(super) T);
+/// A body of JSON: an object, and an array only where it says so. serde would read an array as the fields of a struct in their order.
+pub(super) struct JsonBody<T, const ARRAYS: bool = false>(pub(super) T);
 
 /// A body of JSON that may be left out.
 pub(super) struct OptionalJsonBody<T>(pub(super) T);
@@ -29,12 +29,15 @@ pub(super) struct Params<T>(pub(super) T);
 /// The `{id}` of the path.
 pub(super) struct Id(pub(super) Uuid);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
+impl<S: Send + Sync, T: DeserializeOwned, const ARRAYS: bool> FromRequest<S> for JsonBody<T, ARRAYS> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         check_json(request.headers())?;
         let body = Bytes::from_request(request, state).await.map_err(refused_body)?;
+        if !ARRAYS {
+            refuse_array(&body)?;
+        }
         read(&body).map(Self)
     }
 }
@@ -49,6 +52,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalJ
             return Ok(Self(T::default()));
         }
         is_json?;
+        refuse_array(&body)?;
         read(&body).map(Self)
     }
 }
@@ -77,6 +81,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
             .map_err(|rejection| ApiError::Invalid(rejection.body_text()))?;
         text.parse().map(Self).map_err(|_| ApiError::Invalid(format!("the id in the path must be a UUID, not {text:?}")))
     }
+}
+
+fn refuse_array(body: &[u8]) -> Result<(), ApiError> {
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Err(ApiError::Invalid("the body must be a JSON object, not an array".to_owned()));
+    }
+    Ok(())
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {

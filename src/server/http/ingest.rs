@@ -82,7 +82,6 @@ pub(super) async fn native(
     params(
         ("task_id" = String, Path, description = "The broker's id of the task; any text, slashes too"),
         ("step" = String, Path, description = "queued, started or executed"),
-        ("access-token" = Option<String>, Header, description = "The ingest token, where one is configured"),
     ),
     request_body(content = Object, content_type = "application/json", description = "As the middlewares send it"),
     responses(

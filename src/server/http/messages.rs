@@ -45,7 +45,7 @@ pub(super) async fn list(
 )]
 pub(super) async fn insert(
     State(workload): State<Workload>,
-    JsonBody(body): JsonBody<Value>,
+    JsonBody(body): JsonBody<Value, true>,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let (is_one, values) = match body {
         Value::Array(values) => (false, values),
@@ -62,6 +62,9 @@ pub(super) async fn insert(
 }
 
 fn read(index: usize, value: Value) -> Result<NewMessage, ApiError> {
+    if value.is_array() {
+        return Err(ApiError::Invalid(format!("messages[{index}] must be an object, not an array")));
+    }
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
         let field = if path == "." { String::new() } else { format!(".{path}") };

@@ -70,7 +70,7 @@ pub(super) async fn series(State(store): State<Store>, RawQuery(query): RawQuery
         ("queue" = Option<String>, Query, description = "The queue"),
         ("min_duration_ms" = Option<i64>, Query, description = "Ran this long or longer", minimum = 0),
         ("max_duration_ms" = Option<i64>, Query, description = "Ran this long or shorter", minimum = 0),
-        ("page" = Option<u32>, Query, description = "From 1", minimum = 1),
+        ("page" = Option<u32>, Query, description = "From 1", minimum = 1, maximum = 1000000000),
         ("page_size" = Option<u32>, Query, description = "1 to 50", minimum = 1, maximum = 50),
     ),
     responses(

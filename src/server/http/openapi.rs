@@ -1,12 +1,22 @@
 //! The description of the HTTP API, made from the handlers.
 
-use taskscope_wire::{AnalysisEvent, LiveEvent, Progress, ProposalsCreated, ServerState};
-use utoipa::OpenApi;
+use taskscope_wire::{AnalysisEvent, LiveEvent, Progress, ProposalsCreated, Review, ServerState};
+use utoipa::{
+    Modify, OpenApi,
+    openapi::{
+        ContentBuilder, Ref, Response, ResponseBuilder,
+        path::{Operation, PathItem},
+        security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
+    },
+};
 
 use super::{
-    accounts, analysis, dead_letters, export, health, ingest, knowledge, messages, monitoring, redaction, setup, socket, tasks,
-    telegram, workers,
+    accounts, admit::COOKIE, analysis, dead_letters, export, health, ingest, knowledge, messages, monitoring, redaction, setup,
+    socket, tasks, telegram, workers,
 };
+
+/// Paths that everybody may call, or that know their caller in a way of their own.
+const OPEN: [&str; 2] = ["/healthz", "/api/v1/telegram/webhook"];
 
 #[derive(OpenApi)]
 #[openapi(
@@ -24,7 +34,8 @@ use super::{
         dead_letters::list, dead_letters::export, dead_letters::replay, redaction::show, redaction::change, redaction::preview,
         socket::watch, health::healthz, health::readyz, health::metrics,
     ),
-    components(schemas(AnalysisEvent, LiveEvent, Progress, ProposalsCreated, ServerState)),
+    components(schemas(AnalysisEvent, LiveEvent, Progress, ProposalsCreated, Review, ServerState)),
+    modifiers(&OfAll),
     tags(
         (name = "ingest", description = "For workers"),
         (name = "monitoring", description = "For people and programs that watch"),
@@ -43,4 +54,64 @@ struct Api;
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
     Api::openapi()
+}
+
+/// What the doors and the extractors answer, and so every operation may.
+struct OfAll;
+
+impl Modify for OfAll {
+    fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
+        let components = api.components.get_or_insert_default();
+        let token = Http::new(HttpAuthScheme::Bearer);
+        components.add_security_scheme("token", SecurityScheme::Http(token));
+        components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(COOKIE))));
+        components.add_security_scheme("reporter", SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("access-token"))));
+        for (path, item) in &mut api.paths.paths {
+            for operation in operations(item) {
+                add_caller(path, operation);
+                add_refusals(operation);
+            }
+        }
+    }
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten()
+}
+
+/// Who must be known: a reporter where a token is asked for, everybody else but for the open paths.
+fn add_caller(path: &str, operation: &mut Operation) {
+    if OPEN.contains(&path) {
+        return;
+    }
+    let need = |name: &str| SecurityRequirement::new(name, Vec::<String>::new());
+    let is_ingest = operation.tags.as_ref().is_some_and(|tags| tags.iter().any(|tag| tag == "ingest"));
+    operation.security = Some(match is_ingest {
+        true => vec![SecurityRequirement::default(), need("reporter")],
+        false => vec![need("token"), need("session")],
+    });
+    add(operation, "401", "Who asks is not known");
+    add(operation, "403", "Who asks may not do this");
+    add(operation, "503", "The database is not reachable: come again after Retry-After");
+}
+
+/// What is said of parameters and bodies that can't be read.
+fn add_refusals(operation: &mut Operation) {
+    let has_body = operation.request_body.is_some();
+    if has_body || operation.parameters.as_ref().is_some_and(|parameters| !parameters.is_empty()) {
+        add(operation, "400", "A parameter or the body is wrong: the sentence names it");
+    }
+    if has_body {
+        add(operation, "413", "The body is too large");
+        add(operation, "415", "The body is of another type");
+    }
+}
+
+/// Adds an answer, where the operation doesn't say more of it.
+fn add(operation: &mut Operation, status: &str, description: &str) {
+    let refusal = || -> Response {
+        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("ErrorBody"))).build();
+        ResponseBuilder::new().description(description).content("application/json", content).build()
+    };
+    operation.responses.responses.entry(status.to_owned()).or_insert_with(|| refusal().into());
 }

@@ -183,6 +183,7 @@ pub(super) async fn assign(
 
 /// Which assignments to list.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct AssignmentQuery {
     /// Only those that runs may use.

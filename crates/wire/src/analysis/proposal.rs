@@ -58,7 +58,7 @@ pub struct Proposal {
 
 /// Which proposals to list, in the order in which they were made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
 #[serde(default, deny_unknown_fields)]
 pub struct ProposalQuery {
     /// Of this run.
@@ -68,8 +68,10 @@ pub struct ProposalQuery {
     /// With this confidence or more, from 0 to 1.
     pub confidence_min: Option<f64>,
     /// The page, from 1.
+    #[cfg_attr(feature = "openapi", param(minimum = 1, maximum = 1000000000))]
     pub page: i64,
     /// Proposals a page, 1 to 50.
+    #[cfg_attr(feature = "openapi", param(minimum = 1, maximum = 50))]
     pub page_size: i64,
 }
 

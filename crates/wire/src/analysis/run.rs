@@ -130,14 +130,16 @@ pub struct AccuracyMetrics {
 
 /// Which runs to list, newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
 #[serde(default, deny_unknown_fields)]
 pub struct RunQuery {
     /// Only these.
     pub status: Option<RunStatus>,
     /// The page, from 1.
+    #[cfg_attr(feature = "openapi", param(minimum = 1, maximum = 1000000000))]
     pub page: i64,
     /// Runs a page, 1 to 50.
+    #[cfg_attr(feature = "openapi", param(minimum = 1, maximum = 50))]
     pub page_size: i64,
 }
 
