@@ -9,7 +9,7 @@ import { expect, test } from '../support/test.ts';
 const PASSWORD = 'correct horse battery';
 const SECRET = 'a secret between both';
 
-// Chromium notes every page whose status is no success, and a socket that is refused.
+// Chromium notes every page whose status is no success, and a socket that is refused; the provider's own pages are the provider's.
 test.use({ allowedErrors: /the server responded with a status of \d\d\d|WebSocket connection to|localhost/ });
 
 let server: Taskscope;
@@ -62,7 +62,6 @@ async function logInThere(page: Page, name: string): Promise<void> {
   await page.locator('button[type="submit"]').click();
 }
 
-// In this order: the provider is away when the server starts.
 test('a provider that is away keeps nobody out who has a password', async ({ page }) => {
   await page.goto(`${server.url}/monitoring/workers`);
   await page.getByRole('link', { name: 'Log in with Example Login' }).click();
@@ -71,43 +70,47 @@ test('a provider that is away keeps nobody out who has a password', async ({ pag
   await page.getByLabel('Password').fill(PASSWORD);
   await page.getByRole('button', { name: 'Log in' }).click();
   await expect(page).toHaveURL(`${server.url}/monitoring/workers`);
-  await startProvider();
 });
 
-for (const javaScriptEnabled of [true, false]) {
-  test.describe(javaScriptEnabled ? 'with scripts' : 'without scripts', () => {
-    test.use({ javaScriptEnabled });
+// The server has begun without the provider, and finds it now.
+test.describe('once the provider is there', () => {
+  test.beforeAll(startProvider);
 
-    test('people log in through the provider, and out', async ({ page }) => {
-      await page.goto(`${server.url}/monitoring/history?status=failed`);
-      await logInThere(page, 'ann');
-      await expect(page).toHaveURL(`${server.url}/monitoring/history?status=failed`);
-      await expect(page.getByRole('link', { name: 'ann@example.com' })).toBeVisible();
-      await page.goto(`${server.url}/monitoring/access`);
-      await expect(page.getByText('in the role operator')).toBeVisible();
-      await expect(page.getByRole('form', { name: 'Change your password' })).toHaveCount(0);
-      await page.getByRole('button', { name: 'Log out' }).click();
-      await expect(page).toHaveURL(/\/login(\?|$)/);
-      await page.goto(`${server.url}/monitoring`);
-      await expect(page).toHaveURL(/\/login\?next=/);
+  for (const javaScriptEnabled of [true, false]) {
+    test.describe(javaScriptEnabled ? 'with scripts' : 'without scripts', () => {
+      test.use({ javaScriptEnabled });
+
+      test('people log in through the provider, and out', async ({ page }) => {
+        await page.goto(`${server.url}/monitoring/history?status=failed`);
+        await logInThere(page, 'ann');
+        await expect(page).toHaveURL(`${server.url}/monitoring/history?status=failed`);
+        await expect(page.getByRole('link', { name: 'ann@example.com' })).toBeVisible();
+        await page.goto(`${server.url}/monitoring/access`);
+        await expect(page.getByText('in the role operator')).toBeVisible();
+        await expect(page.getByRole('form', { name: 'Change your password' })).toHaveCount(0);
+        await page.getByRole('button', { name: 'Log out' }).click();
+        await expect(page).toHaveURL(/\/login(\?|$)/);
+        await page.goto(`${server.url}/monitoring`);
+        await expect(page).toHaveURL(/\/login\?next=/);
+      });
     });
+  }
+
+  test('who is in no group that is named is told so', async ({ page }) => {
+    await page.goto(`${server.url}/login`);
+    await logInThere(page, 'mallory');
+    await expect(page.getByRole('alert')).toContainText('Example Login knows you as mallory@example.com, but nobody has let you in here.');
+    expect((await page.context().cookies()).map(cookie => cookie.name)).not.toContain('taskscope_session');
   });
-}
 
-test('who is in no group that is named is told so', async ({ page }) => {
-  await page.goto(`${server.url}/login`);
-  await logInThere(page, 'mallory');
-  await expect(page.getByRole('alert')).toContainText('Example Login knows you as mallory@example.com, but nobody has let you in here.');
-  expect((await page.context().cookies()).map(cookie => cookie.name)).not.toContain('taskscope_session');
-});
-
-test('an admin sees who comes from where', async ({ page }) => {
-  await page.goto(`${server.url}/login?next=/monitoring/access`);
-  await logInThere(page, 'root');
-  const ann = page.locator('[data-testid="account"][data-name="ann@example.com"]');
-  await expect(ann).toContainText(`through ${issuer}`);
-  await expect(ann.getByRole('combobox')).toHaveCount(0);
-  await expect(page.getByTestId('audit').filter({ hasText: 'mallory@example.com is not let in' })).toBeVisible();
+  test('an admin sees who comes from where', async ({ page }) => {
+    await page.goto(`${server.url}/login?next=/monitoring/access`);
+    await logInThere(page, 'root');
+    const ann = page.locator('[data-testid="account"][data-name="ann@example.com"]');
+    await expect(ann).toContainText(`through ${issuer}`);
+    await expect(ann.getByRole('combobox')).toHaveCount(0);
+    await expect(page.getByTestId('audit').filter({ hasText: 'mallory@example.com is not let in' })).toBeVisible();
+  });
 });
 
 for (const colorScheme of ['light', 'dark'] as const) {

@@ -125,8 +125,8 @@ async fn who_has_lost_the_role_is_refused_and_logged_out_everywhere() {
     assert_eq!((came.status, came.session()), (StatusCode::FORBIDDEN, None));
     let told = "Example Login knows you as &lt;i&gt;ann&lt;/i&gt; (127.0.0.1), but nobody has let you in here.";
     assert!(came.page.contains(told), "{}", came.page);
-    assert_eq!(watcher.closing().await, Some(1008));
     assert_eq!(status(&client_of(&session), &server, "/api/v1/me").await, 401);
+    assert_eq!(watcher.closing().await, Some(1008));
     let log: Value = ask(&server.http, &server, "/api/v1/audit").await.json().await.unwrap();
     let line = log["items"].as_array().unwrap().iter().find(|line| line["status"] == 403).unwrap();
     assert!(line["actor"] == "" && line["target"].as_str().unwrap().contains("ann</i> (127.0.0.1) is not let in"), "{line}");
