@@ -1,7 +1,5 @@
 //! A watcher of `/ws`.
 
-use std::time::Duration;
-
 use futures::StreamExt;
 use serde_json::Value;
 use tokio::net::{TcpSocket, TcpStream};
@@ -9,6 +7,8 @@ use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, client_async, connect_async,
     tungstenite::{Message, client::IntoClientRequest},
 };
+
+use super::PATIENCE;
 
 pub struct Watcher {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
@@ -61,7 +61,7 @@ impl Watcher {
     /// Reads what is there until the connection ends, and gives the number of the last whole message.
     pub async fn rest(&mut self) -> i64 {
         let mut last = self.hello["seq"].as_i64().unwrap();
-        while let Ok(Some(Ok(message))) = tokio::time::timeout(Duration::from_secs(20), self.stream.next()).await {
+        while let Ok(Some(Ok(message))) = tokio::time::timeout(PATIENCE, self.stream.next()).await {
             let Message::Text(text) = message else { continue };
             let Value::Array(messages) = serde_json::from_str(&text).unwrap() else { panic!("no array") };
             last = messages.iter().filter_map(|message| message["seq"].as_i64()).fold(last, i64::max);
@@ -71,13 +71,16 @@ impl Watcher {
 
     /// The code that the server closes with, if it does.
     pub async fn closing(&mut self) -> Option<u16> {
-        loop {
-            match tokio::time::timeout(Duration::from_secs(20), self.stream.next()).await.expect("an end in time") {
-                Some(Ok(Message::Close(frame))) => return frame.map(|frame| frame.code.into()),
-                Some(Ok(_)) => {}
-                Some(Err(_)) | None => return None,
+        let closing = async {
+            loop {
+                match self.stream.next().await {
+                    Some(Ok(Message::Close(frame))) => return frame.map(|frame| frame.code.into()),
+                    Some(Ok(_)) => {}
+                    Some(Err(_)) | None => return None,
+                }
             }
-        }
+        };
+        tokio::time::timeout(PATIENCE, closing).await.expect("an end in time")
     }
 
     /// The place to come back to after the hello.
@@ -88,7 +91,7 @@ impl Watcher {
     /// The next message, whatever it is.
     pub async fn next_message(&mut self) -> Value {
         loop {
-            let message = tokio::time::timeout(Duration::from_secs(20), self.stream.next()).await.expect("a message in time");
+            let message = tokio::time::timeout(PATIENCE, self.stream.next()).await.expect("a message in time");
             match message.unwrap().unwrap() {
                 Message::Text(text) => return serde_json::from_str(&text).unwrap(),
                 Message::Close(_) => panic!("closed"),
@@ -99,12 +102,16 @@ impl Watcher {
 
     /// The next message that is not about the server's state.
     pub async fn next_event(&mut self) -> Value {
-        loop {
-            let message = self.next_message().await;
-            if message["type"] != "server" {
-                return message;
+        // Heartbeats come for ever.
+        let event = async {
+            loop {
+                let message = self.next_message().await;
+                if message["type"] != "server" {
+                    return message;
+                }
             }
-        }
+        };
+        tokio::time::timeout(PATIENCE, event).await.expect("an event in time")
     }
 
     /// Reads on until a message is what is waited for.

@@ -44,6 +44,8 @@ use super::{
 const BATCH: usize = 1000;
 /// The same when many more wait: then fewer turns at Postgres count for more than an early answer.
 const LARGE_BATCH: usize = 4000;
+/// Events that count as new when a backlog is found: what came in its last seconds. Postgres is there again for a moment before it is found.
+const NEWEST: u64 = 2000;
 /// How often changes by SQL and events of analysis runs are looked for if no notification comes.
 const FOREIGN_POLL: Duration = Duration::from_secs(1);
 /// The same while events wait.
@@ -172,7 +174,11 @@ impl Recorder {
         let mut last_look = Instant::now();
         let mut ahead = None;
         loop {
-            turns.look(self.waiting(), self.spool.last_id());
+            if turns.find_backlog(self.waiting())
+                && let Ok(newest) = self.spool.before_newest(NEWEST).await
+            {
+                turns.split(newest);
+            }
             let ids = turns.next();
             let mut spooled = self.next_batch(ids, &mut ahead).await;
             // An earlier version may have spooled them, or other rules may have held then.

@@ -20,7 +20,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
 };
 
@@ -82,7 +82,6 @@ pub struct Spool {
 struct Gauges {
     events: AtomicU64,
     bytes: AtomicU64,
-    last_id: AtomicI64,
 }
 
 #[derive(Debug)]
@@ -90,6 +89,7 @@ enum Command {
     Append { lines: String, events: Vec<TaskEvent>, done: oneshot::Sender<Result<i64, SpoolError>> },
     Read { ids: Ids, at_least: usize, done: oneshot::Sender<Result<Raw, SpoolError>> },
     Forget { ids: Ids, done: oneshot::Sender<Result<(), SpoolError>> },
+    BeforeNewest { events: u64, done: oneshot::Sender<Result<i64, SpoolError>> },
 }
 
 impl Spool {
@@ -100,10 +100,10 @@ impl Spool {
     pub fn open(directory: &Path, limit_bytes: u64) -> Result<Self, SpoolError> {
         let connection = open(&directory.join(FILE))?;
         let gauges = Arc::new(Gauges::default());
-        let sums = "select coalesce(sum(count), 0), coalesce(sum(bytes), 0), coalesce(max(id), 0) from batches";
-        let (events, bytes, last_id): (u64, u64, i64) =
-            connection.query_row(sums, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-        gauges.last_id.store(last_id, Ordering::Release);
+        let (events, bytes): (u64, u64) =
+            connection.query_row("select coalesce(sum(count), 0), coalesce(sum(bytes), 0) from batches", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
         gauges.events.store(events, Ordering::Relaxed);
         gauges.bytes.store(bytes, Ordering::Relaxed);
         let (commands, inbox) = mpsc::channel(QUEUE);
@@ -159,10 +159,12 @@ impl Spool {
         self.ask(|done| Command::Forget { ids, done }).await
     }
 
-    /// The id of the newest batch that there is or was; 0 before the first.
-    #[must_use]
-    pub fn last_id(&self) -> i64 {
-        self.gauges.last_id.load(Ordering::Acquire)
+    /// The id of the batch after which only the newest events wait: so many, or a batch more.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub async fn before_newest(&self, events: u64) -> Result<i64, SpoolError> {
+        self.ask(|done| Command::BeforeNewest { events, done }).await
     }
 
     /// Returns when something was appended since the last call.
@@ -284,7 +286,6 @@ impl Worker {
             Ok(id) => {
                 self.gauges.events.fetch_add(events.len() as u64, Ordering::Relaxed);
                 self.gauges.bytes.fetch_add(lines.len() as u64, Ordering::Relaxed);
-                self.gauges.last_id.store(id, Ordering::Release);
                 self.held.keep(id, lines.len(), events);
                 self.wake.notify_one();
                 waiting.into_iter().for_each(|done| drop(done.send(Ok(id))));
@@ -307,6 +308,7 @@ impl Worker {
             // Whoever asked may be gone; then nobody needs the answer.
             Command::Read { ids, at_least, done } => drop(done.send(self.read(ids, at_least))),
             Command::Forget { ids, done } => drop(done.send(self.forget(ids))),
+            Command::BeforeNewest { events, done } => drop(done.send(self.before_newest(events))),
             Command::Append { lines, events, done } => self.append(Group { lines, events, waiting: vec![done] }),
         }
     }
@@ -331,6 +333,20 @@ impl Worker {
             });
         }
         Ok(raw)
+    }
+
+    fn before_newest(&mut self, events: u64) -> Result<i64, SpoolError> {
+        let mut statement = self.connection.prepare_cached("select id, count from batches order by id desc")?;
+        let mut rows = statement.query([])?;
+        let (mut id, mut newer) = (0, 0);
+        while newer < events
+            && let Some(row) = rows.next()?
+        {
+            // Before this one there may be none.
+            id = row.get::<_, i64>(0)? - 1;
+            newer += row.get::<_, u64>(1)?;
+        }
+        Ok(id)
     }
 
     /// Without an fsync: nobody must wait for it, and the next append's makes it durable too.

@@ -30,12 +30,15 @@ struct New {
 }
 
 impl Turns {
-    /// Looks whether a backlog waits, given how many events do and the newest batch.
-    pub(super) fn look(&mut self, waiting: u64, newest: i64) {
-        if self.new.is_none() && waiting > BACKLOG {
-            let stored = Ids { after: newest, up_to: newest };
-            self.new = Some(New { stored, next: true, busy: false });
-        }
+    /// Whether so many waiting events have become a backlog.
+    pub(super) fn find_backlog(&self, waiting: u64) -> bool {
+        self.new.is_none() && waiting > BACKLOG
+    }
+
+    /// From now on what comes after this batch takes turns with what is up to it.
+    pub(super) fn split(&mut self, at: i64) {
+        let at = at.max(self.old);
+        self.new = Some(New { stored: Ids { after: at, up_to: at }, next: true, busy: false });
     }
 
     /// What is read next.
@@ -112,7 +115,7 @@ mod tests {
     #[test]
     fn without_a_backlog_the_oldest_is_next() {
         let (mut turns, spool) = (Turns::default(), (1..=3).collect());
-        turns.look(BACKLOG, 3);
+        assert!(!turns.find_backlog(BACKLOG));
         let order: Vec<_> = (0..4).map(|_| turn(&mut turns, &spool)).collect();
         assert_eq!(order, [Some(1), Some(2), Some(3), None]);
     }
@@ -120,7 +123,9 @@ mod tests {
     #[test]
     fn a_backlog_and_what_comes_take_turns_and_nothing_is_left_out_or_stored_twice() {
         let (mut turns, mut spool) = (Turns::default(), (1..=5).collect::<BTreeSet<i64>>());
-        turns.look(BACKLOG + 1, 5);
+        assert!(turns.find_backlog(BACKLOG + 1));
+        turns.split(5);
+        assert!(!turns.find_backlog(BACKLOG + 1), "it is known");
         let (mut order, mut forgotten) = (Vec::new(), BTreeSet::new());
         for round in 0..20 {
             if round % 3 == 0 && round < 12 {

@@ -17,7 +17,7 @@ const BATCH_LIMIT: Duration = Duration::from_secs(15);
 /// The first pause between two tries.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 /// The longest pause between two tries.
-pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// Changes by SQL, or events of analysis runs, that are told together.
 const FOREIGN_BATCH: i64 = 5000;
 
@@ -53,11 +53,14 @@ impl Writer {
                 Err(error) => {
                     // It may quote what it was given.
                     let error = error.to_string();
-                    tracing::warn!(
-                        error = &*self.rules.get().line(&error),
-                        waiting = part.len(),
-                        "events can't be stored now; trying again"
-                    );
+                    // Once for all tries until it works.
+                    if pause == SHORTEST_PAUSE {
+                        tracing::warn!(
+                            error = &*self.rules.get().line(&error),
+                            waiting = part.len(),
+                            "events can't be stored now; trying again"
+                        );
+                    }
                     parts.push(part);
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
