@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from http.cookiejar import CookieJar
 from pathlib import Path
 from urllib.parse import urlencode
@@ -45,7 +46,9 @@ class Admin:
         self.url = url
         self.http = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
         # The answer leads to a page, which it doesn't need.
-        self.ask("/login", urlencode({"name": "admin", "password": password}).encode(), "application/x-www-form-urlencoded")
+        self.ask(
+            "/login", urlencode({"name": "admin", "password": password}).encode(), "application/x-www-form-urlencoded"
+        )
 
     def ask(self, path: str, body: bytes | None = None, content_type: str = "application/json") -> bytes:
         headers = {"content-type": content_type, "origin": self.url} if body is not None else {}
@@ -64,16 +67,20 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def wait_for(url: str, program: subprocess.Popen[bytes]) -> None:
+def log_in(url: str, password: str, program: subprocess.Popen[bytes]) -> Admin:
+    """Logs in once the program answers, and its database too."""
     for _ in range(600):
         assert program.poll() is None, "the program ended: its log is above"
         try:
-            urllib.request.urlopen(url + "/healthz").close()
+            return Admin(url, password)
+        except urllib.error.HTTPError as error:
+            if error.code != HTTPStatus.SERVICE_UNAVAILABLE:
+                raise
+            # Tries are limited.
+            time.sleep(5)
         except OSError:
             time.sleep(0.1)
-        else:
-            return
-    raise AssertionError("the program doesn't answer within a minute")
+    raise AssertionError("nobody can log in within a minute")
 
 
 @pytest.fixture(scope="session")
@@ -93,8 +100,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     }
     program = subprocess.Popen([PROGRAM], env=os.environ | settings)
     try:
-        wait_for(url, program)
-        admin = Admin(url, password)
+        admin = log_in(url, password, program)
         document = directory / "openapi.json"
         document.write_bytes(admin.ask("/api/openapi.json"))
         yield Server(url, document, {role: admin.token(role) for role in ("worker", "viewer", "admin")})
@@ -106,7 +112,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.mark.parametrize("caller", ["anonymous", "worker", "viewer", "admin"])
 def test_every_answer_is_as_documented(server: Server, caller: str) -> None:
-    command = ["schemathesis", "--no-color", "--config-file", str(HERE / "schemathesis.toml"), "run", str(server.document)]
+    command = [
+        "schemathesis",
+        "--no-color",
+        "--config-file",
+        str(HERE / "schemathesis.toml"),
+        "run",
+        str(server.document),
+    ]
     command += ["--url", server.url, "--continue-on-failure", *FORMS[os.environ.get("TASKSCOPE_SCHEMATHESIS", "short")]]
     if token := server.tokens.get(caller):
         command += ["--header", f"Authorization: Bearer {token}"]
