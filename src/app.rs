@@ -19,19 +19,13 @@ use crate::{
     server_fns::get_me,
 };
 
-/// The HTML around the app. The theme is set before anything is painted.
+/// The HTML around the app.
 pub fn shell(options: LeptosOptions) -> impl IntoView {
     view! {
         <!DOCTYPE html>
         <html lang="en" data-role=reader_role().to_string()>
             <head>
-                <meta charset="utf-8"/>
-                <meta name="viewport" content="width=device-width, initial-scale=1"/>
-                <meta name="color-scheme" content="light dark"/>
-                <script nonce=use_nonce()>{THEME_SCRIPT}</script>
-                <HashedStylesheet options=options.clone() id="leptos"/>
-                <link rel="icon" href="/favicon.ico" sizes="32x32"/>
-                <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
+                <DocumentHead options=options.clone()/>
                 <AutoReload options=options.clone()/>
                 <HydrationScripts options/>
                 <MetaTags/>
@@ -40,6 +34,31 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <App/>
             </body>
         </html>
+    }
+}
+
+/// What every document begins with. The theme is set before anything is painted.
+#[component]
+pub(crate) fn DocumentHead(options: LeptosOptions) -> impl IntoView {
+    view! {
+        <meta charset="utf-8"/>
+        <meta name="viewport" content="width=device-width, initial-scale=1"/>
+        <meta name="color-scheme" content="light dark"/>
+        <script nonce=use_nonce()>{THEME_SCRIPT}</script>
+        <HashedStylesheet options id="leptos"/>
+        <link rel="icon" href="/favicon.ico" sizes="32x32"/>
+        <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
+    }
+}
+
+/// The name of the product, with its mark.
+#[component]
+pub(crate) fn Wordmark() -> impl IntoView {
+    view! {
+        <svg viewBox="0 0 20 20" width="20" height="20" aria-hidden="true" focusable="false">
+            <path d="M3 14.5v-4M8 14.5v-9M13 14.5v-6M18 14.5v-2"></path>
+        </svg>
+        <span>"Taskscope"</span>
     }
 }
 
@@ -92,10 +111,7 @@ fn Header() -> impl IntoView {
     view! {
         <header class="header">
             <a class="wordmark" href=url::OVERVIEW aria-label=format!("Taskscope, {TITLE}")>
-                <svg viewBox="0 0 20 20" width="20" height="20" aria-hidden="true" focusable="false">
-                    <path d="M3 14.5v-4M8 14.5v-9M13 14.5v-6M18 14.5v-2"></path>
-                </svg>
-                <span>"Taskscope"</span>
+                <Wordmark/>
             </a>
             <nav class="tabs" aria-label="Main">
                 <A href=url::OVERVIEW exact=true>"Overview"</A>

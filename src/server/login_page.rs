@@ -1,9 +1,9 @@
 //! The login page. It is drawn by the server alone: nobody who isn't let in needs the program.
 
-use leptos::{config::LeptosOptions, nonce::use_nonce, prelude::*};
-use leptos_meta::{HashedStylesheet, MetaTags, provide_meta_context};
+use leptos::{config::LeptosOptions, prelude::*};
+use leptos_meta::{MetaTags, provide_meta_context};
 
-use crate::components::THEME_SCRIPT;
+use crate::app::{DocumentHead, Wordmark};
 
 /// What the page says, and what it begins with.
 #[derive(Debug, Clone, Default)]
@@ -90,46 +90,20 @@ impl LoginPage {
             <!DOCTYPE html>
             <html lang="en">
                 <head>
-                    <meta charset="utf-8"/>
-                    <meta name="viewport" content="width=device-width, initial-scale=1"/>
-                    <meta name="color-scheme" content="light dark"/>
+                    <DocumentHead options/>
                     <meta name="robots" content="noindex"/>
                     <title>"Log in · Taskscope"</title>
-                    <script nonce=use_nonce()>{THEME_SCRIPT}</script>
-                    <HashedStylesheet options=options id="leptos"/>
-                    <link rel="icon" href="/favicon.ico" sizes="32x32"/>
-                    <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
                     <MetaTags/>
                 </head>
                 <body>
                     <main class="login">
                         <form class="panel login-form" method="post" action="/login">
                             <p class="wordmark">
-                                <svg viewBox="0 0 20 20" width="20" height="20" aria-hidden="true" focusable="false">
-                                    <path d="M3 14.5v-4M8 14.5v-9M13 14.5v-6M18 14.5v-2"></path>
-                                </svg>
-                                <span>"Taskscope"</span>
+                                <Wordmark/>
                             </p>
                             <h1>"Log in"</h1>
                             {said.map(|said| view! { <p class="task-form-error" id="login-error" role="alert">{said}</p> })}
-                            {passwords.then(|| view! {
-                                <div class="field">
-                                    <label for="login-name">"Name"</label>
-                                    <input
-                                        id="login-name" type="text" name="name" value=name autocomplete="username" autocapitalize="none" spellcheck="false"
-                                        required maxlength="64" autofocus=!failed
-                                    />
-                                </div>
-                                <div class="field">
-                                    <label for="login-password">"Password"</label>
-                                    <input
-                                        id="login-password" type="password" name="password" autocomplete="current-password" required maxlength="256"
-                                        autofocus=failed aria-describedby=failed.then_some("login-error")
-                                    />
-                                </div>
-                                <input type="hidden" name="next" value=next/>
-                                <button type="submit" class="button button-primary">"Log in"</button>
-                            })}
+                            {passwords.then(|| view! { <PasswordFields name next failed/> })}
                             {provider.map(|provider| view! {
                                 <a class="button" class:button-primary=!passwords href=through>{format!("Log in with {provider}")}</a>
                             })}
@@ -138,5 +112,28 @@ impl LoginPage {
                 </body>
             </html>
         }
+    }
+}
+
+/// The fields of a login with a password, and the button.
+#[component]
+fn PasswordFields(name: String, next: String, failed: bool) -> impl IntoView {
+    view! {
+        <div class="field">
+            <label for="login-name">"Name"</label>
+            <input
+                id="login-name" type="text" name="name" value=name autocomplete="username" autocapitalize="none" spellcheck="false"
+                required maxlength="64" autofocus=!failed
+            />
+        </div>
+        <div class="field">
+            <label for="login-password">"Password"</label>
+            <input
+                id="login-password" type="password" name="password" autocomplete="current-password" required maxlength="256"
+                autofocus=failed aria-describedby=failed.then_some("login-error")
+            />
+        </div>
+        <input type="hidden" name="next" value=next/>
+        <button type="submit" class="button button-primary">"Log in"</button>
     }
 }
