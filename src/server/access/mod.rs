@@ -68,7 +68,7 @@ pub struct Ways {
     /// Whether by the password of an account of this server's own.
     pub passwords: bool,
     /// Through which OpenID provider.
-    pub oidc: Option<OidcConfig>,
+    pub oidc: Option<Box<OidcConfig>>,
 }
 
 impl Login {
@@ -198,7 +198,7 @@ impl Gate {
     /// A gate that knows nobody yet. [`Gate::run`] reads and keeps current who there is.
     #[must_use]
     pub fn new(login: Login, ingest_token: Option<SecretString>, store: Store) -> Self {
-        let provider = login.ways().and_then(|ways| ways.oidc.clone()).map(Provider::new);
+        let provider = login.ways().and_then(|ways| ways.oidc.clone()).map(|config| Provider::new(*config));
         Self(Arc::new(Shared {
             login,
             provider,

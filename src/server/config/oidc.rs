@@ -70,7 +70,7 @@ const FIELDS: [(&str, Field); 11] = [
 ///
 /// # Errors
 /// A sentence that names the setting and what is allowed.
-pub(super) fn check(layers: [&OidcSettings; 2], public_url: Option<&Url>) -> anyhow::Result<Option<OidcConfig>> {
+pub(super) fn check(layers: [&OidcSettings; 2], public_url: Option<&Url>) -> anyhow::Result<Option<Box<OidcConfig>>> {
     let given = |field: Field| layers.iter().find_map(|layer| field(layer).clone()).filter(|text| !text.trim().is_empty());
     let Some(issuer) = given(|settings| &settings.issuer) else {
         if let Some((name, _)) = FIELDS.iter().find(|(_, field)| given(*field).is_some()) {
@@ -98,7 +98,7 @@ pub(super) fn check(layers: [&OidcSettings; 2], public_url: Option<&Url>) -> any
          provider lets nobody in"
     );
     let host = issuer.url().host_str().unwrap_or_default().to_owned();
-    Ok(Some(OidcConfig {
+    Ok(Some(Box::new(OidcConfig {
         name: given(|settings| &settings.name).unwrap_or(host),
         issuer,
         client_id,
@@ -107,7 +107,7 @@ pub(super) fn check(layers: [&OidcSettings; 2], public_url: Option<&Url>) -> any
             .map_or_else(|| list(Some("profile,email".to_owned())), |scopes| list(Some(scopes))),
         redirect_url: public_url.join(OIDC_CALLBACK)?,
         rules,
-    }))
+    })))
 }
 
 /// What the provider says is believed, and a secret goes there: not over an open network.
@@ -175,7 +175,7 @@ mod tests {
         }
     }
 
-    fn checked(settings: &OidcSettings) -> anyhow::Result<Option<OidcConfig>> {
+    fn checked(settings: &OidcSettings) -> anyhow::Result<Option<Box<OidcConfig>>> {
         let public_url = Url::parse("https://tasks.example.com").unwrap();
         check([settings, &OidcSettings::default()], Some(&public_url))
     }
