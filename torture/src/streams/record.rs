@@ -67,8 +67,7 @@ impl Record {
             (0, _) => Some(format!("{seq} is not stored")),
             (stored, told) => (told != 0 && told != stored).then(|| format!("{seq} is not stored as it was told")),
         };
-        let flaws = (1..=last).filter_map(flaw).collect();
-        flaws
+        (1..=last).filter_map(flaw).collect()
     }
 
     /// How many messages watchers were told of, each counted once.
