@@ -6,8 +6,6 @@ use serde_json::value::RawValue;
 /// A JSON value kept as its text, so that what a worker sent is what a reader sees: integers beyond 64 bits, the order
 /// of keys and the digits of a fraction survive.
 #[derive(Clone)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "openapi", schema(value_type = serde_json::Value))]
 pub struct Json(Box<RawValue>);
 
 impl Json {
@@ -43,6 +41,19 @@ impl Json {
         Self::parse(value.to_string()).unwrap_or_else(|_| Self(RawValue::NULL.to_owned()))
     }
 }
+
+/// Any value but null, which stands for none where there may be none.
+#[cfg(feature = "openapi")]
+impl utoipa::PartialSchema for Json {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        use utoipa::openapi::{ObjectBuilder, Type, schema::SchemaType};
+        let types = vec![Type::Object, Type::Array, Type::String, Type::Number, Type::Boolean];
+        ObjectBuilder::new().schema_type(SchemaType::Array(types)).build().into()
+    }
+}
+
+#[cfg(feature = "openapi")]
+impl utoipa::ToSchema for Json {}
 
 impl From<serde_json::Value> for Json {
     fn from(value: serde_json::Value) -> Self {
