@@ -35,7 +35,7 @@ torture: ## break what the server stands on for half an hour and prove that noth
 fuzz: ## look for bytes that break a promise, an hour a target, all at once; TARGET=search takes one, SECONDS=60 is shorter
 	@scripts/fuzz '$(SECONDS)' $(TARGET)
 
-schemathesis: ## ask the whole HTTP API what nobody thought of, as nobody, as a viewer and as an admin
+schemathesis: ## ask the whole HTTP API what nobody thought of, as nobody, as a worker, as a viewer and as an admin
 	@scripts/schemathesis
 
 tools: ## fetch every tool that any target needs
