@@ -38,7 +38,7 @@ streams: ## take watchers' connections and servers away 10,000 times and prove t
 fuzz: ## look for bytes that break a promise, an hour a target, all at once; TARGET=search takes one, SECONDS=60 is shorter
 	@scripts/fuzz '$(SECONDS)' $(TARGET)
 
-schemathesis: ## ask the whole HTTP API what nobody thought of, as nobody, as a viewer and as an admin
+schemathesis: ## ask the whole HTTP API what nobody thought of, as nobody, as a worker, as a viewer and as an admin
 	@scripts/schemathesis
 
 tools: ## fetch every tool that any target needs
