@@ -32,10 +32,10 @@ enum Scene {
     Streams(Streams),
 }
 
-/// `make streams`, or any other measure of it.
+/// What every scene is told.
 #[derive(Debug, Args)]
-struct Streams {
-    /// What all that is random comes from [default: drawn from the time].
+struct Run {
+    /// What all that is random comes from: the same seed gives the same faults [default: drawn from the time].
     #[arg(long)]
     seed: Option<u64>,
     /// The program.
@@ -47,6 +47,13 @@ struct Streams {
     /// Begin with the short plan that `make test` has, instead of the long one.
     #[arg(long)]
     short: bool,
+}
+
+/// `make streams`, or any other measure of it.
+#[derive(Debug, Args)]
+struct Streams {
+    #[command(flatten)]
+    run: Run,
     /// Servers on one Postgres.
     #[arg(long)]
     instances: Option<usize>,
@@ -63,8 +70,8 @@ struct Streams {
 
 impl Streams {
     fn plan(&self) -> StreamsPlan {
-        let seed = seed(self.seed);
-        let base = if self.short { StreamsPlan::short(seed) } else { StreamsPlan::long(seed) };
+        let seed = self.run.seed();
+        let base = if self.run.short { StreamsPlan::short(seed) } else { StreamsPlan::long(seed) };
         StreamsPlan {
             instances: self.instances.unwrap_or(base.instances),
             watchers: self.watchers.unwrap_or(base.watchers),
@@ -78,18 +85,8 @@ impl Streams {
 /// `make torture`, or any other measure of it.
 #[derive(Debug, Args)]
 struct Faults {
-    /// What all that is random comes from: the same seed gives the same faults [default: drawn from the time].
-    #[arg(long)]
-    seed: Option<u64>,
-    /// The program.
-    #[arg(long, default_value = "target/release/taskscope", value_name = "FILE")]
-    program: PathBuf,
-    /// Where the report is written [default: nowhere].
-    #[arg(long, value_name = "FILE")]
-    report: Option<PathBuf>,
-    /// Begin with the short plan that `make test` has, instead of the long one.
-    #[arg(long)]
-    short: bool,
+    #[command(flatten)]
+    run: Run,
     /// Tasks at once.
     #[arg(long)]
     tasks: Option<usize>,
@@ -122,15 +119,17 @@ struct Faults {
     backlog: Option<u64>,
 }
 
-/// The seed that is given, or one of the time.
-fn seed(given: Option<u64>) -> u64 {
-    given.unwrap_or_else(|| chrono::Utc::now().timestamp_millis().unsigned_abs() % 1_000_000)
+impl Run {
+    /// The seed that is given, or one of the time.
+    fn seed(&self) -> u64 {
+        self.seed.unwrap_or_else(|| chrono::Utc::now().timestamp_millis().unsigned_abs() % 1_000_000)
+    }
 }
 
 impl Faults {
     fn plan(&self) -> Plan {
-        let seed = seed(self.seed);
-        let base = if self.short { Plan::short(seed) } else { Plan::long(seed) };
+        let seed = self.run.seed();
+        let base = if self.run.short { Plan::short(seed) } else { Plan::long(seed) };
         Plan {
             seed,
             tasks: self.tasks.unwrap_or(base.tasks),
@@ -176,10 +175,10 @@ async fn main() -> ExitCode {
 async fn torture(arguments: &Faults) -> anyhow::Result<bool> {
     let plan = arguments.plan();
     println!("seed {}: {} faults", plan.seed, plan.faults().len());
-    let program = std::path::absolute(&arguments.program)?;
+    let program = std::path::absolute(&arguments.run.program)?;
     let outcome = run(&plan, &program, |line| println!("{line}")).await?;
     println!("{}", outcome.verdict);
-    tell(&report::write(&plan, &outcome, build_of(&program)), arguments.report.as_deref())?;
+    tell(&report::write(&plan, &outcome, build_of(&program)), arguments.run.report.as_deref())?;
     Ok(outcome.verdict.is_clean())
 }
 
@@ -187,11 +186,11 @@ async fn torture(arguments: &Faults) -> anyhow::Result<bool> {
 async fn watch_streams(arguments: &Streams) -> anyhow::Result<bool> {
     let plan = arguments.plan();
     println!("seed {}: {} disconnects, {} restarts", plan.seed, plan.disconnects, plan.restarts);
-    let program = std::path::absolute(&arguments.program)?;
+    let program = std::path::absolute(&arguments.run.program)?;
     let outcome = streams::run(&plan, &program, |line| println!("{line}")).await?;
     outcome.flaws().take(FLAWS).for_each(|flaw| println!("    {flaw}"));
     println!("{}", outcome.verdict);
-    tell(&streams::write(&plan, &outcome, build_of(&program)), arguments.report.as_deref())?;
+    tell(&streams::write(&plan, &outcome, build_of(&program)), arguments.run.report.as_deref())?;
     Ok(outcome.is_clean())
 }
 
