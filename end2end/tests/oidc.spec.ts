@@ -49,6 +49,9 @@ test.afterAll(async () => {
 async function startProvider(): Promise<void> {
   provider.start();
   await provider.ready(async () => (await fetch(`${issuer}/.well-known/openid-configuration`).catch(() => undefined))?.status === 200);
+  // The server doesn't ask again within two seconds after it got no answer.
+  const begin = async () => (await fetch(`${server.url}/login/oidc`, { redirect: 'manual' })).status;
+  await expect.poll(begin, { intervals: [0, 2100], timeout: 30_000 }).toBe(303);
 }
 
 /** Goes through the provider's own pages. */
