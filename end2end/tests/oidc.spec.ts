@@ -71,6 +71,7 @@ test('a provider that is away keeps nobody out who has a password', async ({ pag
   await page.goto(`${server.url}/monitoring/workers`);
   await page.getByRole('link', { name: 'Log in with Example Login' }).click();
   await expect(page.getByRole('alert')).toContainText('Example Login gives no answer');
+  await expect(page.getByLabel('Name')).toBeFocused();
   await page.getByLabel('Name').fill('admin');
   await page.getByLabel('Password').fill(PASSWORD);
   await page.getByRole('button', { name: 'Log in' }).click();

@@ -1,4 +1,4 @@
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use leptos::prelude::*;
 use taskscope_wire::{QueueState, RunningTask, TaskStatus, WorkerHealth, WorkerState};
 
@@ -36,7 +36,7 @@ pub fn QueueTable(
 #[component]
 fn QueueRow(queue: QueueState, now: DateTime<Utc>) -> impl IntoView {
     let name = if queue.queue.is_empty() { "(no queue named)".to_owned() } else { queue.queue.clone() };
-    let oldest = queue.oldest_pending_at.map_or_else(|| format::NONE.to_owned(), |since| span(now - since));
+    let oldest = queue.oldest_pending_at.map_or_else(|| format::NONE.to_owned(), |since| format::span(now - since));
     // With waiting tasks and nobody to take them something is wrong, unless no worker tells its queues.
     let nobody = queue.workers == 0 && queue.pending > 0 && !queue.queue.is_empty();
     view! {
@@ -136,7 +136,7 @@ fn Facts(worker: WorkerState, now: DateTime<Utc>) -> impl IntoView {
     view! {
         <dl class="facts">
             <div><dt>"Runs now"</dt><dd data-count="running" data-value=worker.running_count.to_string()>{running}</dd></div>
-            <div><dt>"Last heartbeat"</dt><dd>{format!("{} ago", span(now - worker.last_seen))}</dd></div>
+            <div><dt>"Last heartbeat"</dt><dd>{format!("{} ago", format::span(now - worker.last_seen))}</dd></div>
             {text("Queues", Some(worker.queues.join(", ")))}
             <div><dt>"Started"</dt><dd><Timestamp at=worker.started_at/></dd></div>
             {text("Host", Some(worker.host))}
@@ -156,7 +156,7 @@ fn Running(worker: WorkerState, now: DateTime<Utc>) -> impl IntoView {
         view! {
             <li data-id=task.id.to_string()>
                 <a href=url::execution(task.id)>{task.task_name}</a>
-                <span class="number">{span(now - task.started_at)}</span>
+                <span class="number">{format::span(now - task.started_at)}</span>
                 {task.stalled.map(|reason| view! { <StalledTag reason/> })}
             </li>
         }
@@ -171,14 +171,10 @@ fn Running(worker: WorkerState, now: DateTime<Utc>) -> impl IntoView {
     })
 }
 
-/// A length of time; none below zero, where two clocks differ.
-fn span(span: TimeDelta) -> String {
-    format::duration(span.num_milliseconds().max(0) as f64)
-}
-
 #[cfg(test)]
 #[cfg(feature = "ssr")]
 mod tests {
+    use chrono::TimeDelta;
     use taskscope_wire::StallReason;
 
     use super::*;
@@ -216,7 +212,7 @@ mod tests {
         let workers = Signal::stored(vec![worker(WorkerHealth::Gone)]);
         let html = view! { <WorkerList workers now=Signal::stored(now)/> }.to_html();
         for part in
-            ["2 of 8", "2000ms ago", "1,234", "1m 02s", "and 1 more", r#"data-health="gone""#, r#"data-stalled="worker_gone""#]
+            ["2 of 8", "2s ago", "1,234", "1m 02s", "and 1 more", r#"data-health="gone""#, r#"data-stalled="worker_gone""#]
         {
             assert!(html.contains(part), "{part} in {html}");
         }

@@ -118,19 +118,20 @@ impl LoginPage {
 /// The fields of a login with a password, and the button.
 #[component]
 fn PasswordFields(name: String, next: String, failed: bool) -> impl IntoView {
+    let knows_name = !name.is_empty();
     view! {
         <div class="field">
             <label for="login-name">"Name"</label>
             <input
                 id="login-name" type="text" name="name" value=name autocomplete="username" autocapitalize="none" spellcheck="false"
-                required maxlength="64" autofocus=!failed
+                required maxlength="64" autofocus=!knows_name
             />
         </div>
         <div class="field">
             <label for="login-password">"Password"</label>
             <input
                 id="login-password" type="password" name="password" autocomplete="current-password" required maxlength="256"
-                autofocus=failed aria-describedby=failed.then_some("login-error")
+                autofocus=knows_name aria-describedby=failed.then_some("login-error")
             />
         </div>
         <input type="hidden" name="next" value=next/>

@@ -89,6 +89,21 @@ async fn the_root_leads_to_the_dashboard_and_unknown_paths_are_404() {
     let server = TestServer::start().await;
     let root = server.get("/").await;
     assert!(root.url().path() == "/monitoring" && root.status() == StatusCode::OK);
+    let origin = root.url().as_str().trim_end_matches("/monitoring");
+    for (with_slash, page) in [
+        ("/monitoring/", "/monitoring"),
+        ("/monitoring/history/?status=failed", "/monitoring/history?status=failed"),
+        ("/monitoring/history//", "/monitoring/history"),
+    ] {
+        let response = server.get(with_slash).await;
+        assert_eq!((response.status(), response.url().as_str()), (StatusCode::OK, &*format!("{origin}{page}")), "{with_slash}");
+    }
+    // Not to another site, and drawn like any page where the app takes it for one.
+    for strange in ["//monitoring/", "/%6donitoring", "/monitoring%2F", "/monitoringx/", "//evil.example/monitoring/"] {
+        let response = server.get(strange).await;
+        assert!(response.status() != StatusCode::INTERNAL_SERVER_ERROR, "{strange}: {}", response.status());
+        assert_eq!(response.url().as_str(), format!("{origin}{strange}"), "{strange}");
+    }
     assert_eq!(server.get("/nowhere").await.status(), StatusCode::NOT_FOUND);
     assert_eq!(server.get("/monitoring/executions/999999").await.status(), StatusCode::NOT_FOUND);
     let unknown = server.get("/api/v1/nothing").await;

@@ -19,7 +19,7 @@ use utoipa_swagger_ui::SwaggerUi;
 use super::{Access, AppState, Doors, RouteInfo, admit::admit, error::ApiError, openapi::openapi};
 use crate::{
     app::{App, shell},
-    components::provide_role,
+    components::{provide_role, url},
     error::AppError,
     server::page_role,
 };
@@ -88,6 +88,13 @@ pub(super) fn add(router: Router<AppState>, mut routes: Vec<RouteInfo>, state: &
         provide_context(gate.clone());
         provide_context(recorder.clone());
     };
+    let in_fallback = {
+        let provide = provide.clone();
+        move || {
+            provide();
+            prepare();
+        }
+    };
     let rendered = Router::new()
         .leptos_routes_with_context(state, pages, provide, {
             let options = options.clone();
@@ -96,7 +103,9 @@ pub(super) fn add(router: Router<AppState>, mut routes: Vec<RouteInfo>, state: &
                 shell(options.clone())
             }
         })
-        .fallback(leptos_axum::file_and_error_handler_with_context::<AppState, _>(prepare, shell))
+        // What the app takes for one of its pages is drawn here, too, whatever it is called exactly.
+        .fallback(leptos_axum::file_and_error_handler_with_context::<AppState, _>(in_fallback, shell))
+        .layer(middleware::from_fn(without_slash))
         .layer(middleware::from_fn(blame_arguments))
         .layer(middleware::from_fn_with_state(state.doors.clone(), admit_by_path))
         .layer(middleware::from_fn(cache))
@@ -118,6 +127,18 @@ async fn admit_by_path(State(doors): State<Doors>, request: Request, next: Next)
         return ApiError::NotFound("such file".to_owned()).into_response();
     }
     response
+}
+
+/// Leads from a page with a slash behind it to the page. Only within the pages: `//name/` would lead to another site.
+async fn without_slash(request: Request, next: Next) -> Response {
+    let uri = request.uri();
+    let page = uri.path().trim_end_matches('/');
+    let is_page = page.strip_prefix(url::OVERVIEW).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    if page == uri.path() || !is_page {
+        return next.run(request).await;
+    }
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    Redirect::permanent(&format!("{page}{query}")).into_response()
 }
 
 /// Whether a path is that of a server function that only looks, though browsers post to it.
