@@ -94,10 +94,9 @@ impl Watcher {
             }
         };
         let mut ports = self.shared.ports.clone();
-        // What was lost within a message is told again from its beginning, so that the last connection is like any other.
-        for _ in 0..self.rng.random_range(0..ports.len()) {
-            ports.rotate_left(1);
-        }
+        // Not all begin at the same instance.
+        let first = self.rng.random_range(0..ports.len());
+        ports.rotate_left(first);
         for port in ports {
             if tokio::time::timeout(CATCH_UP, self.see(port, end)).await.is_err() {
                 let flaw = format!("stays at {} of {end}", self.follower.seq());
