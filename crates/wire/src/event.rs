@@ -143,8 +143,10 @@ fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Json>, D::
 /// What one event may hold. Longer names are refused, longer texts are cut with a marker.
 pub mod limits {
     use chrono::{DateTime, TimeDelta, Utc};
+    use serde_json::Value;
 
     use super::{EventKind, Json, TaskEvent};
+    use crate::taskiq;
 
     /// Bytes of a task id, a task name, a queue or a worker.
     pub const NAME: usize = 1024;
@@ -189,7 +191,7 @@ pub mod limits {
         check_time("timestamp", event.at, now)?;
         check_time("started_at", event.earliest(), now)?;
         event.params = event.params.map(|json| cut_json(json, JSON));
-        event.labels = event.labels.map(|json| cut_json(json, JSON));
+        event.labels = event.labels.map(cut_labels);
         if let EventKind::Finished(finish) = &mut event.kind {
             finish.error_message = finish.error_message.take().map(cut_text);
             finish.error_traceback = finish.error_traceback.take().map(cut_text);
@@ -217,11 +219,26 @@ pub mod limits {
     }
 
     fn cut_json(json: Json, most: usize) -> Json {
-        let text = json.as_str();
-        if text.len() <= most {
-            return json;
+        if json.as_str().len() <= most { json } else { Json::string(&beginning(&json, most)) }
+    }
+
+    /// What TaskIQ's attempts are told apart by stays, since it is read from the log again.
+    fn cut_labels(labels: Json) -> Json {
+        if labels.as_str().len() <= JSON {
+            return labels;
         }
-        Json::string(&format!("{} … (cut: {} bytes in all)", &text[..text.floor_char_boundary(most)], text.len()))
+        let mut kept = taskiq::counters(&labels);
+        if kept.is_empty() {
+            return cut_json(labels, JSON);
+        }
+        // In a JSON string, a byte of JSON takes two at the most.
+        kept.insert("labels".to_owned(), beginning(&labels, JSON / 4).into());
+        Value::Object(kept).into()
+    }
+
+    fn beginning(json: &Json, most: usize) -> String {
+        let text = json.as_str();
+        format!("{} … (cut: {} bytes in all)", &text[..text.floor_char_boundary(most)], text.len())
     }
 }
 

@@ -5,9 +5,12 @@
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{Attribution, EventKind, Finish, Json, Source, TaskEvent, limits, time};
+
+/// The labels that count retries, and deliveries after the first one.
+const COUNTERS: [&str; 2] = ["_retries", "X-Taskiq-requeue"];
 
 /// The last segment of the path: what happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +125,13 @@ fn finish(execution_time: Option<f64>, error: Option<Value>, return_value: Optio
 #[must_use]
 pub fn attribution(labels: Option<&Json>) -> Attribution {
     let counter = |name| labels.and_then(|labels| count(labels, name)).unwrap_or(0);
-    Attribution::Counters { retries: counter("_retries"), requeues: counter("X-Taskiq-requeue") }
+    let [retries, requeues] = COUNTERS.map(counter);
+    Attribution::Counters { retries, requeues }
+}
+
+/// The labels that [`attribution`] reads, as it reads them.
+pub(crate) fn counters(labels: &Json) -> Map<String, Value> {
+    COUNTERS.into_iter().filter_map(|name| Some((name.to_owned(), count(labels, name)?.into()))).collect()
 }
 
 /// The counters of [`Attribution::Counters`] of a stored execution, from its labels.

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use chrono::{DateTime, Utc};
 use taskscope_wire::{
-    Attribution, EventKind, Finish, Source, TaskEvent, clean,
+    Attribution, EventKind, Finish, Source, TaskEvent, clean, limits,
     taskiq::{Step, decode, split_path, stored_counters},
     time,
 };
@@ -178,6 +178,20 @@ fn retries_are_counted_by_labels_that_are_text_in_queued_and_numbers_in_started(
 #[test]
 fn requeues_are_counted_apart_from_retries() {
     assert_eq!(event("requeue-started").attribution, counters(0, 2));
+}
+
+#[test]
+fn labels_that_are_too_long_to_be_kept_are_still_counted_by() {
+    let long = |value: &str| {
+        let labels = format!(r#"{{"text": "{}", "_retries": "2", "X-Taskiq-requeue": 1}}"#, value.repeat(limits::JSON));
+        let body = format!(r#"{{"taskName": "t", "startedAt": "2026-11-21T10:00:00", "labels": {labels}}}"#);
+        decode("1", Step::Started, &body, at("2026-11-22T12:00:00")).unwrap()
+    };
+    for event in ["a", r"\u0001", "é", r"\n"].map(long) {
+        assert_eq!((event.attribution, stored_counters(event.labels.as_ref())), (counters(2, 1), (2, 1)));
+        let labels = event.labels.unwrap();
+        assert!(labels.as_str().len() <= limits::JSON && labels.as_str().contains("(cut: "), "{} bytes", labels.as_str().len());
+    }
 }
 
 #[test]
